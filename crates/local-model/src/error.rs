@@ -8,13 +8,14 @@ use crate::Dtype;
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     #[error(
-        "ONNX Runtime's library was not found at {library}: run `scripts/triton.sh onnxruntime`, \
-         which prints its path, and give that path as --onnxruntime or GAVEL_ONNXRUNTIME"
+        "ONNX Runtime's library is not at {library}: `scripts/triton.sh fetch` installs one and \
+         `scripts/triton.sh onnxruntime` prints its path; give that as --onnxruntime or \
+         GAVEL_ONNXRUNTIME"
     )]
     Missing { library: PathBuf },
     #[error(
-        "{library} could not be loaded as ONNX Runtime ({message}): run `scripts/triton.sh \
-         onnxruntime`, which prints the path of one that works, and give that path as \
+        "ONNX Runtime could not be loaded from {library} ({message}): `scripts/triton.sh fetch` \
+         installs one and `scripts/triton.sh onnxruntime` prints its path; give that as \
          --onnxruntime or GAVEL_ONNXRUNTIME"
     )]
     Unusable { library: PathBuf, message: String },

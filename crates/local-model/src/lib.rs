@@ -18,6 +18,7 @@ mod error;
 mod model;
 mod onnx;
 mod pool;
+mod probe;
 mod runtime;
 mod signature;
 mod tensor;

@@ -7,10 +7,7 @@ use ort::session::{Session, builder::GraphOptimizationLevel};
 
 use crate::pool::Pool;
 use crate::tensor::{self, Input, Output};
-use crate::{LoadError, RunError, Runtime, Signature, TensorInfo, read_signature};
-
-/// Runs of the probe; the first warms the session and does not count.
-const PROBE_RUNS: usize = 21;
+use crate::{LoadError, RunError, Runtime, Signature, probe, read_signature};
 
 /// An ONNX model in process.
 #[derive(Debug)]
@@ -34,7 +31,8 @@ impl LocalModel {
         let signature = read_signature(onnx)?;
         check_dtypes(onnx, &signature)?;
         check_external_files(onnx, &signature)?;
-        let open = || open_session(runtime, onnx).map_err(|error| rejected(onnx, &signature, error));
+        let open =
+            || open_session(runtime, onnx).map_err(|error| rejected(onnx, &signature, error));
         let first = open()?;
         let more = (1..sessions).map(|_| open()).collect::<Result<_, _>>()?;
         let mut model = Self {
@@ -42,9 +40,9 @@ impl LocalModel {
             pool: Pool::new(first, more),
             cost: Duration::ZERO,
         };
-        model.cost = model.probe().map_err(|error| LoadError::Probe {
+        model.cost = probe::cost(&model).map_err(|message| LoadError::Probe {
             file: onnx.to_path_buf(),
-            message: error.to_string(),
+            message,
         })?;
         Ok(model)
     }
@@ -111,48 +109,6 @@ impl LocalModel {
             known: known.join(", "),
         }
     }
-
-    /// Runs one row of zeros until its median time is known.
-    fn probe(&self) -> Result<Duration, RunError> {
-        let rows: Vec<(Vec<i64>, Vec<u8>)> = self.signature.inputs.iter().map(zeros).collect();
-        let inputs: Vec<Input<'_>> = self
-            .signature
-            .inputs
-            .iter()
-            .zip(&rows)
-            .map(|(info, (shape, data))| Input {
-                name: &info.name,
-                dtype: info.dtype,
-                shape,
-                data,
-            })
-            .collect();
-        self.run(&inputs)?;
-        let mut times = Vec::with_capacity(PROBE_RUNS);
-        for _ in 0..PROBE_RUNS {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "measures real work; a test's clock must not change the result"
-            )]
-            let start = std::time::Instant::now();
-            self.run(&inputs)?;
-            times.push(start.elapsed());
-        }
-        times.sort_unstable();
-        Ok(times[PROBE_RUNS / 2])
-    }
-}
-
-/// A tensor of zeros in which every free dimension is 1.
-fn zeros(info: &TensorInfo) -> (Vec<i64>, Vec<u8>) {
-    let shape: Vec<i64> = info.dims.iter().map(|dim| dim.unwrap_or(1)).collect();
-    let elements = shape
-        .iter()
-        .try_fold(1_usize, |n, dim| n.checked_mul(usize::try_from(*dim).ok()?));
-    let bytes = elements
-        .and_then(|n| n.checked_mul(info.dtype.size_bytes()?))
-        .unwrap_or(0);
-    (shape, vec![0; bytes])
 }
 
 fn open_session(runtime: &Runtime, onnx: &Path) -> ort::Result<Session> {
@@ -178,7 +134,10 @@ fn check_dtypes(onnx: &Path, signature: &Signature) -> Result<(), LoadError> {
 
 fn check_external_files(onnx: &Path, signature: &Signature) -> Result<(), LoadError> {
     let folder = onnx.parent().unwrap_or(Path::new(""));
-    let mut files = signature.external_files.iter().map(|name| folder.join(name));
+    let mut files = signature
+        .external_files
+        .iter()
+        .map(|name| folder.join(name));
     match files.find(|file| !file.exists()) {
         None => Ok(()),
         Some(external) => Err(LoadError::MissingExternal {

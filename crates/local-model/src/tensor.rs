@@ -73,7 +73,7 @@ impl<'a> Input<'a> {
     }
 
     /// `None` if a dimension is negative or the product leaves `usize`.
-    fn needed_bytes(&self) -> Option<usize> {
+    pub(crate) fn needed_bytes(&self) -> Option<usize> {
         self.shape
             .iter()
             .try_fold(self.dtype.size_bytes()?, |bytes, dim| {
@@ -89,11 +89,10 @@ impl<'a> Input<'a> {
             Dtype::Int32 => self.numbers::<i32>(),
             Dtype::Int64 => self.numbers::<i64>(),
             Dtype::Bool => {
-                let bools = <[bool]>::try_ref_from_bytes(self.data).map_err(|_| {
-                    RunError::InvalidBool {
+                let bools =
+                    <[bool]>::try_ref_from_bytes(self.data).map_err(|_| RunError::InvalidBool {
                         input: self.name.to_owned(),
-                    }
-                })?;
+                    })?;
                 view(self.shape, bools)
             }
             other => Err(RunError::Runtime {
