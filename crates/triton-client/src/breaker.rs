@@ -1,0 +1,299 @@
+//! The circuit breaker of one endpoint.
+//!
+//! ```text
+//!             N failures in a row
+//!   Closed ------------------------> Open (until, back-off)
+//!     ^                               |  ^
+//!     |                     back-off  |  |  probe failed: back-off doubles, up to a cap
+//!     |                      elapsed  v  |  probe gave no verdict: due again at once
+//!     +--------------------------- HalfOpen (one probe is out)
+//!          probe succeeded
+//! ```
+//!
+//! Each state is a type and a transition consumes it. A verdict counts only in the epoch in which
+//! its call was admitted: what was sent before the breaker opened says nothing about a probe.
+//! The clock is an argument, so the machine is a pure function of what happened.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::options::EndpointOptions;
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// Calls are turned away.
+    Open,
+    /// One call is out to find out.
+    HalfOpen,
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Policy {
+    consecutive_failures: u32,
+    first_backoff: Duration,
+    max_backoff: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Closed {
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    until: Instant,
+    backoff: Duration,
+    probes: u32,
+    why: Arc<str>,
+}
+
+#[derive(Debug)]
+struct HalfOpen {
+    backoff: Duration,
+    probes: u32,
+    why: Arc<str>,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed(Closed),
+    Open(Open),
+    HalfOpen(HalfOpen),
+}
+
+impl Closed {
+    fn failed(self, policy: &Policy, now: Instant, why: &str) -> State {
+        let failures = self.failures + 1;
+        if failures < policy.consecutive_failures.max(1) {
+            return State::Closed(Self { failures });
+        }
+        let backoff = policy.first_backoff;
+        State::Open(Open {
+            until: now + backoff,
+            backoff,
+            probes: 0,
+            why: why.into(),
+        })
+    }
+}
+
+impl Open {
+    fn admit(self, now: Instant) -> Result<HalfOpen, Self> {
+        if now < self.until {
+            return Err(self);
+        }
+        let Self {
+            backoff,
+            probes,
+            why,
+            ..
+        } = self;
+        Ok(HalfOpen {
+            backoff,
+            probes: probes.saturating_add(1),
+            why,
+        })
+    }
+}
+
+impl HalfOpen {
+    fn failed(self, policy: &Policy, now: Instant, why: &str) -> Open {
+        let backoff = (self.backoff * 2).min(policy.max_backoff);
+        Open {
+            until: now + backoff,
+            backoff,
+            probes: self.probes,
+            why: why.into(),
+        }
+    }
+
+    fn released(self, now: Instant) -> Open {
+        let Self {
+            backoff,
+            probes,
+            why,
+        } = self;
+        Open {
+            until: now,
+            backoff,
+            probes: probes.saturating_sub(1),
+            why,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    epoch: u64,
+}
+
+/// Admits calls to one endpoint, or not. See the module's diagram.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    endpoint: Arc<str>,
+    policy: Policy,
+    inner: Mutex<Inner>,
+}
+
+/// Leave to make one call. Giving no verdict (dropping it) is neither success nor failure.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    breaker: Arc<Breaker>,
+    epoch: u64,
+    probe: Option<u32>,
+    judged: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verdict<'a> {
+    Success,
+    Failure(&'a str),
+    None,
+}
+
+impl Breaker {
+    pub(crate) fn new(endpoint: Arc<str>, options: &EndpointOptions) -> Arc<Self> {
+        Arc::new(Self {
+            endpoint,
+            policy: Policy {
+                consecutive_failures: options.consecutive_failures,
+                first_backoff: options.first_backoff,
+                max_backoff: options.max_backoff,
+            },
+            inner: Mutex::new(Inner {
+                state: State::Closed(Closed::default()),
+                epoch: 0,
+            }),
+        })
+    }
+
+    /// Leave for one call, or `None` while open or while the probe is out.
+    pub(crate) fn admit(self: &Arc<Self>, now: Instant) -> Option<Pass> {
+        let mut inner = self.inner.lock();
+        let (state, probe) =
+            match std::mem::replace(&mut inner.state, State::Closed(Closed::default())) {
+                State::Open(open) => match open.admit(now) {
+                    Ok(half_open) => {
+                        let probe = half_open.probes;
+                        inner.epoch += 1;
+                        (State::HalfOpen(half_open), Some(Some(probe)))
+                    }
+                    Err(open) => (State::Open(open), None),
+                },
+                State::HalfOpen(half_open) => (State::HalfOpen(half_open), None),
+                State::Closed(closed) => (State::Closed(closed), Some(None)),
+            };
+        inner.state = state;
+        let probe = probe?;
+        Some(Pass {
+            breaker: Arc::clone(self),
+            epoch: inner.epoch,
+            probe,
+            judged: false,
+        })
+    }
+
+    /// Whether [`Self::admit`] would give leave.
+    pub(crate) fn would_admit(&self, now: Instant) -> bool {
+        match &self.inner.lock().state {
+            State::Closed(_) => true,
+            State::Open(open) => now >= open.until,
+            State::HalfOpen(_) => false,
+        }
+    }
+
+    /// The state, and why it is not closed.
+    pub(crate) fn state(&self) -> (BreakerState, Option<Arc<str>>) {
+        match &self.inner.lock().state {
+            State::Closed(_) => (BreakerState::Closed, None),
+            State::Open(open) => (BreakerState::Open, Some(Arc::clone(&open.why))),
+            State::HalfOpen(half) => (BreakerState::HalfOpen, Some(Arc::clone(&half.why))),
+        }
+    }
+
+    /// Applies a verdict; true if the breaker opened by it.
+    fn judge(&self, epoch: u64, verdict: Verdict<'_>, now: Instant) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.epoch != epoch {
+            return false;
+        }
+        let state = std::mem::replace(&mut inner.state, State::Closed(Closed::default()));
+        let was_closed = matches!(state, State::Closed(_));
+        inner.state = match (state, verdict) {
+            (State::Closed(_), Verdict::Success) => State::Closed(Closed::default()),
+            (State::Closed(closed), Verdict::Failure(why)) => closed.failed(&self.policy, now, why),
+            (State::Closed(closed), Verdict::None) => State::Closed(closed),
+            (State::HalfOpen(_), Verdict::Success) => State::Closed(Closed::default()),
+            (State::HalfOpen(half), Verdict::Failure(why)) => {
+                State::Open(half.failed(&self.policy, now, why))
+            }
+            (State::HalfOpen(half), Verdict::None) => State::Open(half.released(now)),
+            (State::Open(open), _) => State::Open(open),
+        };
+        let is_closed = matches!(inner.state, State::Closed(_));
+        if was_closed && is_closed {
+            return false;
+        }
+        inner.epoch += 1;
+        drop(inner);
+        self.tell(was_closed, is_closed, verdict);
+        !is_closed
+    }
+
+    fn tell(&self, was_closed: bool, is_closed: bool, verdict: Verdict<'_>) {
+        let endpoint = &*self.endpoint;
+        match verdict {
+            Verdict::Failure(why) if was_closed => {
+                tracing::warn!(endpoint, why, "endpoint's breaker opened");
+            }
+            Verdict::Failure(why) => tracing::debug!(endpoint, why, "probe failed"),
+            Verdict::Success if is_closed => {
+                tracing::info!(endpoint, "endpoint's breaker closed");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Pass {
+    /// Which probe since the breaker opened this call is (1, 2, …); `None` for an ordinary call.
+    pub(crate) fn probe(&self) -> Option<u32> {
+        self.probe
+    }
+
+    pub(crate) fn success(mut self, now: Instant) {
+        self.judged = true;
+        self.breaker.judge(self.epoch, Verdict::Success, now);
+    }
+
+    /// True if the breaker opened by it.
+    pub(crate) fn failure(mut self, now: Instant, why: &str) -> bool {
+        self.judged = true;
+        self.breaker.judge(self.epoch, Verdict::Failure(why), now)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if !self.judged {
+            self.breaker
+                .judge(self.epoch, Verdict::None, Instant::now());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One Triton: its channel, its slots, its breaker and how long its models take.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+use tonic::{Response, Status, transport::Channel};
+
+use crate::{
+    breaker::{Breaker, BreakerState, Pass},
+    call::Call,
+    dial::Dial,
+    error::{ControlError, InferError},
+    infer::{InferRequest, InferResponse},
+    options::EndpointOptions,
+    proto::grpc_inference_service_client::GrpcInferenceServiceClient,
+    service_time::{Feasibility, ServiceTimes},
+};
+
+/// Timers tick in milliseconds: with less left than this, a wait may end past the deadline.
+const TIMER_RESOLUTION: Duration = Duration::from_micros(1500);
+/// Probes that may be out unanswered. They have slots of their own, so that calls which hang on
+/// a dead connection cannot keep the endpoint from being found well again.
+const MAX_PROBES_OUT: usize = 64;
+/// Control questions that may be out unanswered.
+const MAX_CONTROL_OUT: usize = 8;
+
+/// An endpoint as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointState {
+    /// Its URL.
+    pub name: Arc<str>,
+    /// Where its breaker stands.
+    pub state: BreakerState,
+    /// The failure that keeps it from being closed.
+    pub why: Option<Arc<str>>,
+    /// Calls that are out, those whose waiter has left included.
+    pub in_flight: usize,
+}
+
+pub(crate) struct Endpoint {
+    name: Arc<str>,
+    pub(crate) options: EndpointOptions,
+    dial: Dial,
+    channel: Mutex<Option<Channel>>,
+    slots: Arc<Semaphore>,
+    probe_slots: Arc<Semaphore>,
+    control_slots: Arc<Semaphore>,
+    breaker: Arc<Breaker>,
+    pub(crate) times: ServiceTimes,
+    survives_cancellation: AtomicBool,
+}
+
+impl Endpoint {
+    pub(crate) fn new(name: Arc<str>, dial: Dial, options: EndpointOptions) -> Arc<Self> {
+        Arc::new(Self {
+            breaker: Breaker::new(Arc::clone(&name), &options),
+            slots: Arc::new(Semaphore::new(
+                options.max_in_flight.min(Semaphore::MAX_PERMITS),
+            )),
+            probe_slots: Arc::new(Semaphore::new(MAX_PROBES_OUT)),
+            control_slots: Arc::new(Semaphore::new(MAX_CONTROL_OUT)),
+            name,
+            dial,
+            options,
+            channel: Mutex::new(None),
+            times: ServiceTimes::default(),
+            survives_cancellation: AtomicBool::new(false),
+        })
+    }
+
+    /// Admits the request and waits for its answer, until `deadline` and no longer.
+    pub(crate) async fn infer(
+        self: &Arc<Self>,
+        request: InferRequest,
+        deadline: Instant,
+    ) -> Result<InferResponse, InferError> {
+        let call = self.admit(&request.model, deadline, Instant::now())?;
+        let (waiter, answer) = oneshot::channel();
+        tokio::spawn(call.run(request, waiter));
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            // The task ended without a word: it panicked, or the runtime is shutting down.
+            Ok(Err(_)) => Err(InferError::Server {
+                message: "the call was abandoned".to_owned(),
+            }),
+            Err(_) => Err(InferError::Deadline),
+        }
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        model: &str,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<Call, InferError> {
+        let left = deadline.saturating_duration_since(now);
+        if left < TIMER_RESOLUTION {
+            let predicted = self.times.predicted(model, now).unwrap_or_default();
+            return Err(InferError::Infeasible {
+                predicted: predicted.max(TIMER_RESOLUTION),
+            });
+        }
+        let pass = self.breaker.admit(now).ok_or(InferError::BreakerOpen)?;
+        let (slot, channel, trial) = if let Some(probe) = pass.probe() {
+            let slot = Arc::clone(&self.probe_slots).try_acquire_owned();
+            let slot = slot.map_err(|_| InferError::BreakerOpen)?;
+            (slot, self.probe_channel(probe), true)
+        } else {
+            let trial = match self.times.judge(model, left, now) {
+                Feasibility::Fits => false,
+                Feasibility::Trial => true,
+                Feasibility::TooSlow(predicted) => {
+                    return Err(InferError::Infeasible { predicted });
+                }
+            };
+            let slot = Arc::clone(&self.slots).try_acquire_owned();
+            (
+                slot.map_err(|_| InferError::Overloaded)?,
+                self.channel(),
+                trial,
+            )
+        };
+        Ok(Call {
+            endpoint: Arc::clone(self),
+            channel,
+            pass,
+            slot,
+            trial,
+        })
+    }
+
+    /// The one channel; it is made at the first call because that needs a runtime.
+    fn channel(&self) -> Channel {
+        self.channel
+            .lock()
+            .get_or_insert_with(|| self.dial.channel())
+            .clone()
+    }
+
+    /// Replaces the channel. Calls on the old one keep it alive until they are over.
+    fn redial(&self) -> Channel {
+        let channel = self.dial.channel();
+        *self.channel.lock() = Some(channel.clone());
+        channel
+    }
+
+    /// The old connection may be dead without anybody having said so, so the first probe gets a
+    /// fresh one. Against a server that stays frozen that leaves connections behind, so after
+    /// that only the 2nd, 4th, 8th, … probe does.
+    fn probe_channel(&self, probe: u32) -> Channel {
+        if probe.is_power_of_two() {
+            self.redial()
+        } else {
+            self.channel()
+        }
+    }
+
+    /// The one verdict of a call that was answered in time.
+    pub(crate) fn judge(
+        &self,
+        pass: Pass,
+        answer: &Result<InferResponse, InferError>,
+        now: Instant,
+    ) {
+        match answer {
+            Err(InferError::Server { message }) => self.failed(pass, message),
+            Err(InferError::Caller { .. }) => drop(pass),
+            _ => pass.success(now),
+        }
+    }
+
+    /// When the breaker opens, whoever answers next may be another server.
+    pub(crate) fn failed(&self, pass: Pass, why: &str) {
+        if pass.failure(Instant::now(), why) {
+            self.survives_cancellation.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn survives_cancellation(&self) -> bool {
+        self.survives_cancellation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_survives_cancellation(&self, survives: bool) {
+        self.survives_cancellation
+            .store(survives, Ordering::Relaxed);
+    }
+
+    pub(crate) fn would_admit(&self, now: Instant) -> bool {
+        self.breaker.would_admit(now)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.options
+            .max_in_flight
+            .saturating_sub(self.slots.available_permits())
+            + MAX_PROBES_OUT.saturating_sub(self.probe_slots.available_permits())
+    }
+
+    pub(crate) fn state(&self) -> EndpointState {
+        let (state, why) = self.breaker.state();
+        EndpointState {
+            name: Arc::clone(&self.name),
+            state,
+            why,
+            in_flight: self.in_flight(),
+        }
+    }
+
+    /// Asks a control question over the same channel, detached for the same reasons as a call.
+    pub(crate) async fn ask<Q, F, R>(
+        &self,
+        question: Q,
+        deadline: Instant,
+    ) -> Result<R, ControlError>
+    where
+        Q: FnOnce(GrpcInferenceServiceClient<Channel>) -> F,
+        F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let Ok(slot) = Arc::clone(&self.control_slots).try_acquire_owned() else {
+            let message = format!("{MAX_CONTROL_OUT} questions are still unanswered");
+            return Err(ControlError::Unreachable { message });
+        };
+        let limit = self.options.max_message_bytes;
+        let client = GrpcInferenceServiceClient::new(self.channel());
+        let asked = question(client.max_decoding_message_size(limit));
+        let answer = tokio::spawn(async move {
+            let answer = asked.await;
+            drop(slot);
+            answer
+        });
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(Ok(response))) => Ok(response.into_inner()),
+            Ok(Ok(Err(status))) => Err(ControlError::of_status(&status)),
+            Ok(Err(_)) => Err(ControlError::Unreachable {
+                message: "the call was abandoned".to_owned(),
+            }),
+            Err(_) => {
+                self.redial();
+                Err(ControlError::Deadline)
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Generated from `proto/triton`. Nothing of this leaves the crate.
+
+#![allow(
+    clippy::all,
+    unreachable_pub,
+    dead_code,
+    reason = "generated code: the whole of the interface, as its authors shaped it"
+)]
+
+tonic::include_proto!("inference");
+
+/// The descriptors of the same files, for reading `config.pbtxt` by reflection.
+pub(crate) const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/triton.descriptors"));
