@@ -1,0 +1,1 @@
+"""How Gavel's models are trained, exported, quantised and measured. `python -m gavel_models` does it all."""

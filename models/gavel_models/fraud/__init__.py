@@ -1,0 +1,1 @@
+"""The `fraud` decision: card payments, from raw events to served models."""
