@@ -1,0 +1,145 @@
+//! Assembly: request and stored rows in, a [`FeatureRow`] out. It never fails.
+//!
+//! ```text
+//! blank row (all defaults, all missing) ── request's inputs ── stored rows ── derived, in order
+//!                                                         └ one call to the store, or none in time
+//! ```
+//! Per request: one vector of cells, copied from the plan's blank row; one `Arc<str>` per string
+//! that a stored row holds; and what the store's call itself needs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::feature_row::{Cell, FeatureRow, StoreOutcome};
+use crate::plan::{Layout, Plan, ViewColumns};
+use crate::row::{Unreadable, decode, micros_since_epoch};
+use crate::schema::RequestRow;
+use crate::store::Store;
+use crate::value::Value;
+
+impl Plan {
+    /// Assembles the features of one request.
+    ///
+    /// All views are read in one round trip. If the store has not answered at `until`, or is known
+    /// to be down, every stored feature is missing and takes its default. `now` is what rows' ages
+    /// are measured against.
+    pub async fn assemble(
+        &self,
+        store: &Store,
+        request: &RequestRow,
+        now: SystemTime,
+        until: Instant,
+    ) -> FeatureRow {
+        let mut row = FeatureRow::blank(self.layout.clone());
+        row.take_inputs(request);
+        if !self.layout.views.is_empty() {
+            let now = micros_since_epoch(now);
+            row.store = store.fill(&mut row, request, now, until).await;
+        }
+        row.derive();
+        row
+    }
+}
+
+impl FeatureRow {
+    fn blank(layout: Arc<Layout>) -> Self {
+        FeatureRow {
+            cells: layout.blank.clone(),
+            discarded_rows: 0,
+            store: StoreOutcome::NotAsked,
+            layout,
+        }
+    }
+
+    fn take_inputs(&mut self, request: &RequestRow) {
+        for column in &self.layout.inputs {
+            if let Some(Some(value)) = request.inputs.get(column.input)
+                && value.is_finite()
+            {
+                self.cells[column.column.index()] = Cell::present(value.clone());
+            }
+        }
+    }
+
+    /// Takes the stored row of the layout's view number `place`. `now` is in microseconds since
+    /// the Unix epoch.
+    pub(crate) fn take_stored(&mut self, place: usize, bytes: &[u8], now: i64) {
+        let ViewColumns {
+            view,
+            columns,
+            warned,
+            ..
+        } = &self.layout.views[place];
+        let cells = &mut self.cells;
+        let read = decode(view, bytes, |feature, field| {
+            if let (Some(column), Some(field)) = (columns[feature], field) {
+                let value = field.to_value();
+                if value.is_finite() {
+                    cells[column.index()] = Cell::present(value);
+                }
+            }
+        });
+        match read {
+            Ok(event_time) => {
+                cells[self.layout.view_cell(place)] = Cell::present(Value::Bool(true));
+                let age_micros = now.saturating_sub(event_time);
+                if view.ttl_micros.is_some_and(|ttl| age_micros > ttl) {
+                    for column in columns.iter().flatten() {
+                        cells[column.index()].set_stale();
+                    }
+                }
+            }
+            Err(why) => {
+                self.discarded_rows += 1;
+                if !warned.swap(true, Ordering::Relaxed) {
+                    warn(&view.name, why);
+                }
+            }
+        }
+    }
+
+    fn derive(&mut self) {
+        for derived in &self.layout.derived {
+            let cells = &self.cells;
+            let inputs = derived.inputs.iter().map(|column| &cells[column.index()]);
+            let (mut missing, mut void) = (false, false);
+            for input in inputs {
+                missing |= input.is_missing();
+                void |= input.is_void();
+            }
+            let transform = &derived.transform;
+            let input = |i: usize| &cells[derived.inputs[i].index()].value;
+            let value = match void && !transform.sees_missing() {
+                true => None,
+                false => transform.apply(input, missing),
+            };
+            let cell = &mut self.cells[derived.column.index()];
+            // Without a result, the blank row's default stays.
+            if let Some(value) = value {
+                cell.value = value;
+            }
+            if missing && !transform.sees_missing() {
+                cell.set_missing();
+            }
+        }
+    }
+}
+
+fn warn(view: &str, why: Unreadable) {
+    let why = match why {
+        Unreadable::OtherFingerprint => {
+            "were written under other definitions of the view: load them again"
+        }
+        Unreadable::Corrupt => "are corrupt",
+    };
+    tracing::warn!(
+        view,
+        "stored rows of this view {why}; they count as missing"
+    );
+}
+
+#[cfg(test)]
+mod tests;

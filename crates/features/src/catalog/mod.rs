@@ -1,0 +1,146 @@
+//! `features.toml`, parsed and checked: entities, views and derived features.
+//!
+//! ```text
+//! text ── reader ──► tables with spans ── entities, views, derived ──► Catalog
+//!                         └────────────── every problem, at once ────► Vec<Problem>
+//! ```
+//! A [`Catalog`] is valid by construction: every name that it refers to exists, no derived feature
+//! depends on itself, every default has its feature's type. The one thing it cannot know is what a
+//! request carries; that is checked where a decision's [`Plan`](crate::Plan) is compiled.
+
+mod arguments;
+mod derived;
+mod problem;
+mod reader;
+mod views;
+
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+pub(crate) use derived::mismatch;
+pub use problem::Problem;
+use problem::Report;
+use reader::Table;
+
+use crate::transform::Transform;
+use crate::value::{Dtype, Value};
+
+/// The feature definitions of all decisions.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(crate) views: Vec<Arc<View>>,
+    pub(crate) derived: Vec<Derived>,
+}
+
+/// A group of features of one entity (or of a combination of entities), stored as one row.
+#[derive(Debug, PartialEq)]
+pub(crate) struct View {
+    pub(crate) name: Arc<str>,
+    /// What makes up the key, in order: entity's name and type (string or int64).
+    pub(crate) entities: Vec<(Arc<str>, Dtype)>,
+    /// Rows older than this are stale; `None` for never.
+    pub(crate) ttl_micros: Option<i64>,
+    /// In the order of their names, which is also their order in a stored row.
+    pub(crate) features: Vec<Feature>,
+    /// Of the view's name, its features' names and their types; see `row`.
+    pub(crate) fingerprint: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Feature {
+    pub(crate) name: Arc<str>,
+    pub(crate) dtype: Dtype,
+    pub(crate) default: Value,
+}
+
+/// A feature computed from others. Inputs that are derived come earlier in the catalog.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) name: Arc<str>,
+    pub(crate) transform: Transform,
+    pub(crate) inputs: Vec<Reference>,
+    /// Taken when the transform has no result, or an input has no value at all.
+    pub(crate) default: Value,
+}
+
+/// Where a feature's name leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reference {
+    /// `request.FIELD`
+    Request(Arc<str>),
+    /// `VIEW.FEATURE`, as indices into the catalog.
+    View { view: usize, feature: usize },
+    /// A bare name, as an index into the catalog.
+    Derived(usize),
+}
+
+impl Catalog {
+    /// Parses the text of `features.toml`.
+    ///
+    /// # Errors
+    /// Every problem of the text at once, in the order of their places.
+    pub fn parse(source: &str) -> Result<Catalog, Vec<Problem>> {
+        let mut report = Report::default();
+        let (document, syntax) = DeTable::parse_recoverable(source);
+        for error in &syntax {
+            let span = error.span().unwrap_or(0..0);
+            report.add(span, "", format!("not valid TOML: {}", error.message()));
+        }
+        // What a broken document still holds is a guess: problems found in it would be noise.
+        let mut catalog = Catalog {
+            views: Vec::new(),
+            derived: Vec::new(),
+        };
+        if syntax.is_empty() {
+            let root = Table::root(&document);
+            root.only(&["entities", "views", "derived"], &mut report);
+            let entities = views::entities(&root, &mut report);
+            catalog.views = views::views(&root, &entities, &mut report);
+            catalog.derived = derived::derived(&root, &catalog.views, &mut report);
+        }
+        report.finish(catalog)
+    }
+
+    /// Every name that models, rules and derived features may use, apart from `request.…`.
+    pub fn feature_names(&self) -> impl Iterator<Item = String> {
+        let stored = self.views.iter().flat_map(|view| {
+            view.features
+                .iter()
+                .map(move |feature| format!("{}.{}", view.name, feature.name))
+        });
+        stored.chain(self.derived.iter().map(|derived| derived.name.to_string()))
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&Arc<View>> {
+        self.views.iter().find(|view| &*view.name == name)
+    }
+
+    /// Where `name` leads; `None` for a name that is not defined here. Whether a request has the
+    /// field of a `request.FIELD` is for the caller to check.
+    pub(crate) fn resolve(&self, name: &str) -> Option<Reference> {
+        match name.split_once('.') {
+            Some(("request", field)) => Some(Reference::Request(Arc::from(field))),
+            Some((view, feature)) => {
+                let view = self.views.iter().position(|known| &*known.name == view)?;
+                let feature = self.views[view].feature(feature)?;
+                Some(Reference::View { view, feature })
+            }
+            None => {
+                let place = self.derived.iter().position(|known| &*known.name == name)?;
+                Some(Reference::Derived(place))
+            }
+        }
+    }
+}
+
+impl View {
+    pub(crate) fn feature(&self, name: &str) -> Option<usize> {
+        self.features
+            .binary_search_by(|feature| (*feature.name).cmp(name))
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Keys of stored rows: which view, which entity.
+//!
+//! ```text
+//! gavel:1:VIEW:<value><value>…        one value per entity of the view, in the view's order
+//! <value> = 's' length:u32 LE UTF-8   a string key
+//!         | 'i' i64 LE                an int64 key
+//! ```
+//! A view's name holds no colon and every value says its type and its length, so two different
+//! (view, entity) pairs never share a key. The `1` is the version of the layout.
+
+use crate::value::Value;
+
+/// What every key of ours begins with; also a key that is never written, which probes ask for.
+pub(crate) const PREFIX: &str = "gavel:1:";
+
+/// Appends the key of `entity` in `view`. Only strings and int64s are entity keys: the plan and
+/// the loader have checked the types.
+pub(crate) fn write<'v>(
+    out: &mut Vec<u8>,
+    view: &str,
+    entity: impl IntoIterator<Item = &'v Value>,
+) {
+    out.extend_from_slice(PREFIX.as_bytes());
+    out.extend_from_slice(view.as_bytes());
+    out.push(b':');
+    for value in entity {
+        match value {
+            Value::String(text) => {
+                out.push(b's');
+                out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                out.extend_from_slice(text.as_bytes());
+            }
+            Value::Int64(number) => {
+                out.push(b'i');
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            Value::Bool(_) | Value::Float32(_) | Value::Float64(_) => out.push(b'?'),
+        }
+    }
+}
+
+/// Several keys in one buffer, so that a request's keys cost two allocations, not one each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    pub(crate) fn push<'v>(&mut self, view: &str, entity: impl IntoIterator<Item = &'v Value>) {
+        write(&mut self.bytes, view, entity);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The one key that is never written.
+    pub(crate) fn probe() -> Self {
+        Keys {
+            bytes: PREFIX.as_bytes().to_vec(),
+            ends: vec![PREFIX.len()],
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entity() -> impl Strategy<Value = Vec<Value>> {
+        let value = prop_oneof![
+            "[is\\x00-\\x05:]{0,6}".prop_map(|text| Value::String(text.into())),
+            any::<i64>().prop_map(Value::Int64),
+        ];
+        proptest::collection::vec(value, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn different_entities_never_share_a_key(
+            all in proptest::collection::vec(("[ab_]{1,3}", entity()), 1..60),
+        ) {
+            let mut seen: HashMap<Vec<u8>, (String, Vec<Value>)> = HashMap::new();
+            for (view, entity) in all {
+                let mut key = Vec::new();
+                write(&mut key, &view, &entity);
+                let owner = seen.entry(key).or_insert_with(|| (view.clone(), entity.clone()));
+                prop_assert_eq!(owner, &(view, entity));
+            }
+        }
+    }
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let mut keys = Keys::default();
+        keys.push("card", [&Value::String("4022".into()), &Value::Int64(-2)]);
+        keys.push("store", [&Value::Int64(7)]);
+        let all: Vec<&[u8]> = keys.iter().collect();
+        assert_eq!(
+            all[0],
+            b"gavel:1:card:s\x04\0\0\x004022i\xfe\xff\xff\xff\xff\xff\xff\xff"
+        );
+        assert_eq!(all[1], b"gavel:1:store:i\x07\0\0\0\0\0\0\0");
+    }
+}

@@ -1,0 +1,36 @@
+//! Features: what they are, where they are stored, and how a request's are assembled into tensors.
+//!
+//! ```text
+//! features.toml ── Catalog::parse ──► Catalog ┐
+//! a decision's request ── RequestSchema ──────┼── Plan::compile ──► Plan
+//! names that models and rules use ────────────┘                      │
+//!                                                                    │ per request
+//! RequestRow ── Plan::assemble (one call to the Store) ──► FeatureRow ── TensorLayout::write ──► bytes
+//! ```
+//! Assembly never fails: what cannot be had in time is its default, and is marked missing.
+//!
+//! What is not here: the decision's TOML, models and their configurations, HTTP. Types of Redis and
+//! of the embedded store do not leave this crate.
+
+mod assemble;
+mod catalog;
+mod feature_row;
+mod key;
+pub mod load;
+mod plan;
+mod row;
+mod schema;
+mod store;
+mod suggest;
+mod tensor;
+mod transform;
+mod value;
+
+pub use catalog::{Catalog, Problem};
+pub use feature_row::{FeatureRow, StoreOutcome};
+pub use plan::{ColumnId, Plan, PlanError};
+pub use row::Row;
+pub use schema::{EntityField, InputField, RequestRow, RequestSchema};
+pub use store::{Store, StoreError};
+pub use tensor::{TensorDtype, TensorLayout};
+pub use value::{Dtype, Value};

@@ -1,0 +1,139 @@
+//! Rows as JSON lines, for loading a store from a file.
+//!
+//! ```json
+//! {"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00Z","values":{"txn_count_24h":3.0}}
+//! ```
+//! `event_time` is RFC 3339 in UTC and optional: now. A feature that `values` lacks is null.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use crate::catalog::{Catalog, View};
+use crate::row::Row;
+use crate::suggest::did_you_mean;
+use crate::value::{Dtype, Value};
+
+/// Why a line is not a row. `Display` is a full sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+pub struct RowError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl RowError {
+    fn new(message: impl Into<String>) -> Self {
+        RowError {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        RowError {
+            message: format!("there is no {what} `{name}`"),
+            hint: did_you_mean(name, known),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    view: String,
+    entity: Map<String, Json>,
+    event_time: Option<String>,
+    values: Map<String, Json>,
+}
+
+/// Parses one line of JSON into a row of one of the catalog's views.
+///
+/// # Errors
+/// The first thing that does not fit: not JSON, an unknown view, entity or feature, a missing
+/// entity, a value of the wrong type or one that its type can't hold.
+pub fn parse_line(catalog: &Catalog, line: &str) -> Result<Row, RowError> {
+    let line: Line =
+        serde_json::from_str(line).map_err(|error| RowError::new(error.to_string()))?;
+    let Some(view) = catalog.view(&line.view) else {
+        let known = catalog.views.iter().map(|view| &*view.name);
+        return Err(RowError::unknown("view", &line.view, known));
+    };
+    let event_time = match &line.event_time {
+        None => SystemTime::now(),
+        Some(text) => humantime::parse_rfc3339(text).map_err(|error| {
+            RowError::new(format!(
+                "event_time {text:?} is not a time such as 2019-08-31T10:00:00Z: {error}"
+            ))
+        })?,
+    };
+    let entity = entity(view, line.entity)?;
+    let values = values(view, line.values)?;
+    Ok(Row {
+        view: Arc::clone(view),
+        entity,
+        event_time,
+        values,
+    })
+}
+
+fn entity(view: &View, mut given: Map<String, Json>) -> Result<Vec<Value>, RowError> {
+    let mut entity = Vec::with_capacity(view.entities.len());
+    for (name, dtype) in &view.entities {
+        let Some(json) = given.remove(&**name) else {
+            return Err(RowError::new(format!(
+                "a row of view `{}` needs the entity `{name}`",
+                view.name
+            )));
+        };
+        entity.push(value(name, *dtype, json)?);
+    }
+    match given.keys().next() {
+        None => Ok(entity),
+        Some(name) => {
+            let known = view.entities.iter().map(|(name, _)| &**name);
+            Err(RowError::unknown(
+                &format!("entity of view `{}`", view.name),
+                name,
+                known,
+            ))
+        }
+    }
+}
+
+fn values(view: &View, given: Map<String, Json>) -> Result<Vec<Option<Value>>, RowError> {
+    let mut values = vec![None; view.features.len()];
+    for (name, json) in given {
+        let Some(place) = view.feature(&name) else {
+            let known = view.features.iter().map(|feature| &*feature.name);
+            let what = format!("feature of view `{}`", view.name);
+            return Err(RowError::unknown(&what, &name, known));
+        };
+        if !json.is_null() {
+            values[place] = Some(value(&name, view.features[place].dtype, json)?);
+        }
+    }
+    Ok(values)
+}
+
+fn value(name: &str, dtype: Dtype, json: Json) -> Result<Value, RowError> {
+    let value = match (dtype, &json) {
+        (Dtype::Bool, Json::Bool(value)) => Some(Value::Bool(*value)),
+        (Dtype::Int64, Json::Number(number)) => number.as_i64().map(Value::Int64),
+        (Dtype::Float32, Json::Number(number)) => {
+            number.as_f64().map(|value| Value::Float32(value as f32))
+        }
+        (Dtype::Float64, Json::Number(number)) => number.as_f64().map(Value::Float64),
+        (Dtype::String, Json::String(text)) => Some(Value::String(Arc::from(text.as_str()))),
+        _ => None,
+    };
+    value.filter(Value::is_finite).ok_or_else(|| {
+        let shown: String = json.to_string().chars().take(80).collect();
+        RowError::new(format!("`{name}` is {dtype}, and {shown} is not one"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

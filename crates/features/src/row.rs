@@ -1,0 +1,195 @@
+//! Stored rows: the packed bytes of one view of one entity, and the typed row that a loader makes.
+//!
+//! ```text
+//! version:u8 = 1 | fingerprint:u64 | event time:i64 | null bitmap: ⌈n/8⌉ bytes | values
+//! ```
+//! Little endian throughout. The event time is in microseconds since the Unix epoch. Bit `i % 8` of
+//! byte `i / 8` of the bitmap is set when feature `i` is null, and a null has no bytes among the
+//! values. Features come in the order of their names. A bool takes 1 byte, an int64 8, a float32 4,
+//! a float64 8, a string its length as u32 and its UTF-8.
+//!
+//! The fingerprint is of the view's name, its features' names and their types. A row that was
+//! written under other definitions has another one, and reads as missing: never as shifted values.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::catalog::{Feature, View};
+use crate::value::{Dtype, Value};
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 1 + 8 + 8;
+
+/// One row to write: made by [`load::parse_line`](crate::load::parse_line).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub(crate) view: Arc<View>,
+    /// One value per entity of the view, of its type.
+    pub(crate) entity: Vec<Value>,
+    pub(crate) event_time: SystemTime,
+    /// One per feature of the view, of its type; `None` is null.
+    pub(crate) values: Vec<Option<Value>>,
+}
+
+impl Row {
+    /// Name of the view that the row belongs to.
+    pub fn view(&self) -> &str {
+        &self.view.name
+    }
+
+    /// When what the row says was true.
+    pub fn event_time(&self) -> SystemTime {
+        self.event_time
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let bitmap_bytes = self.values.len().div_ceil(8);
+        let mut out = Vec::with_capacity(HEADER_BYTES + bitmap_bytes + 8 * self.values.len());
+        out.push(VERSION);
+        out.extend_from_slice(&self.view.fingerprint.to_le_bytes());
+        out.extend_from_slice(&micros_since_epoch(self.event_time).to_le_bytes());
+        out.resize(HEADER_BYTES + bitmap_bytes, 0);
+        for (i, value) in self.values.iter().enumerate() {
+            match value {
+                None => out[HEADER_BYTES + i / 8] |= 1 << (i % 8),
+                Some(Value::Bool(value)) => out.push(u8::from(*value)),
+                Some(Value::Int64(value)) => out.extend_from_slice(&value.to_le_bytes()),
+                Some(Value::Float32(value)) => out.extend_from_slice(&value.to_le_bytes()),
+                Some(Value::Float64(value)) => out.extend_from_slice(&value.to_le_bytes()),
+                Some(Value::String(text)) => {
+                    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Why stored bytes are not a row of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Written under other definitions of the view.
+    OtherFingerprint,
+    Corrupt,
+}
+
+/// Reads a row of `view` and hands each value to `each(feature, value)`, `None` for null.
+///
+/// Nothing is handed over unless the whole row is sound. Returns the event time in microseconds
+/// since the Unix epoch.
+pub(crate) fn decode(
+    view: &View,
+    bytes: &[u8],
+    mut each: impl FnMut(usize, Option<Field<'_>>),
+) -> Result<i64, Unreadable> {
+    let (event_time, bitmap, values) = header(view, bytes)?;
+    // Twice over a few dozen bytes costs less than undoing a half-read row.
+    walk(view, bitmap, values, |_, _| {}).ok_or(Unreadable::Corrupt)?;
+    walk(view, bitmap, values, &mut each).ok_or(Unreadable::Corrupt)?;
+    Ok(event_time)
+}
+
+/// A value as it lies in the row: a string is borrowed, so that skipping it costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Field<'r> {
+    Bool(bool),
+    Int64(i64),
+    Float32(f32),
+    Float64(f64),
+    String(&'r str),
+}
+
+impl Field<'_> {
+    pub(crate) fn to_value(self) -> Value {
+        match self {
+            Field::Bool(value) => Value::Bool(value),
+            Field::Int64(value) => Value::Int64(value),
+            Field::Float32(value) => Value::Float32(value),
+            Field::Float64(value) => Value::Float64(value),
+            Field::String(text) => Value::String(Arc::from(text)),
+        }
+    }
+}
+
+fn header<'r>(view: &View, bytes: &'r [u8]) -> Result<(i64, &'r [u8], &'r [u8]), Unreadable> {
+    let rest = &mut &*bytes;
+    let [version] = take::<1>(rest).ok_or(Unreadable::Corrupt)?;
+    if version != VERSION {
+        return Err(Unreadable::Corrupt);
+    }
+    let fingerprint = u64::from_le_bytes(take::<8>(rest).ok_or(Unreadable::Corrupt)?);
+    if fingerprint != view.fingerprint {
+        return Err(Unreadable::OtherFingerprint);
+    }
+    let event_time = i64::from_le_bytes(take::<8>(rest).ok_or(Unreadable::Corrupt)?);
+    let bitmap_bytes = view.features.len().div_ceil(8);
+    let (bitmap, values) = rest
+        .split_at_checked(bitmap_bytes)
+        .ok_or(Unreadable::Corrupt)?;
+    Ok((event_time, bitmap, values))
+}
+
+/// `None` when the bytes don't fit the view exactly.
+fn walk<'r>(
+    view: &View,
+    bitmap: &[u8],
+    mut rest: &'r [u8],
+    mut each: impl FnMut(usize, Option<Field<'r>>),
+) -> Option<()> {
+    for (i, feature) in view.features.iter().enumerate() {
+        if bitmap[i / 8] & (1 << (i % 8)) != 0 {
+            each(i, None);
+            continue;
+        }
+        let value = match feature.dtype {
+            Dtype::Bool => match take::<1>(&mut rest)? {
+                [0] => Field::Bool(false),
+                [1] => Field::Bool(true),
+                _ => return None,
+            },
+            Dtype::Int64 => Field::Int64(i64::from_le_bytes(take(&mut rest)?)),
+            Dtype::Float32 => Field::Float32(f32::from_le_bytes(take(&mut rest)?)),
+            Dtype::Float64 => Field::Float64(f64::from_le_bytes(take(&mut rest)?)),
+            Dtype::String => {
+                let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+                let (text, after) = rest.split_at_checked(length)?;
+                rest = after;
+                Field::String(std::str::from_utf8(text).ok()?)
+            }
+        };
+        each(i, Some(value));
+    }
+    rest.is_empty().then_some(())
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// FNV-1a, 64 bits, over the view's name and each feature's name and type, all ended by a 0 byte.
+pub(crate) fn fingerprint(view: &str, features: &[Feature]) -> u64 {
+    let typed = features
+        .iter()
+        .flat_map(|feature| [&*feature.name, feature.dtype.name()]);
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for part in std::iter::once(view).chain(typed) {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+pub(crate) fn micros_since_epoch(time: SystemTime) -> i64 {
+    let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => -micros(before.duration()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
