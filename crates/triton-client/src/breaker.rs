@@ -297,3 +297,6 @@ impl Drop for Pass {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,47 @@ impl ControlError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_gone_is_never_the_callers_fault() {
+        for code in [Code::Unavailable, Code::InvalidArgument, Code::NotFound] {
+            let words = "Request for unknown model: 'mlp' version 1 is not at ready state";
+            assert!(
+                InferError::classify(code, words).is_version_gone(),
+                "{code:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn our_own_message_limits_blame_who_was_too_big() {
+        let answer =
+            "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
+        let wrong = InferError::classify(Code::OutOfRange, answer);
+        assert!(matches!(
+            wrong,
+            InferError::Model {
+                fault: ModelFault::WrongOutput,
+                ..
+            }
+        ));
+        let request =
+            "Error, encoded message length too large: found 9 bytes, the limit is: 8 bytes";
+        let wrong = InferError::classify(Code::OutOfRange, request);
+        assert!(matches!(wrong, InferError::Caller { .. }), "{wrong:?}");
+    }
+
+    #[test]
+    fn tritons_own_queue_is_overload() {
+        for words in ["Exceeds maximum queue size", "Request timeout expired"] {
+            assert_eq!(
+                InferError::classify(Code::Unavailable, words),
+                InferError::Overloaded
+            );
+        }
+    }
+}

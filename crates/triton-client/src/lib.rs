@@ -32,6 +32,7 @@ mod error;
 mod infer;
 mod options;
 mod proto;
+pub mod repository;
 mod server;
 mod service_time;
 mod set;

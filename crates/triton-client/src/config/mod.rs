@@ -5,6 +5,7 @@
 //! a server acts on (rate limits, CUDA graphs, repository agents) is not. Nothing is filled in:
 //! an empty string or list means that the file does not say.
 
+mod colon;
 mod decode;
 mod pbtxt;
 

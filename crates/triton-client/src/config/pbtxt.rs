@@ -9,7 +9,7 @@ use std::{ops::Range, sync::LazyLock};
 use miette::Diagnostic;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
-use super::ModelConfig;
+use super::{ModelConfig, colon::WithColons};
 use crate::proto;
 
 /// What is wrong with a `config.pbtxt`, and where.
@@ -38,8 +38,12 @@ static MODEL_CONFIG: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 impl ModelConfig {
     /// Parses the text of a `config.pbtxt`.
     pub fn parse_pbtxt(text: &str) -> Result<Self, PbtxtError> {
-        let message = DynamicMessage::parse_text_format(MODEL_CONFIG.clone(), text)
-            .map_err(|error| PbtxtError::new(text, span_of(&error, text), error.to_string()))?;
+        let with_colons = WithColons::new(text);
+        let message = DynamicMessage::parse_text_format(MODEL_CONFIG.clone(), &with_colons.text)
+            .map_err(|error| {
+                let span = with_colons.source_span(span_of(&error, &with_colons.text));
+                PbtxtError::new(text, span, error.to_string())
+            })?;
         let config: proto::ModelConfig = message
             .transcode_to()
             .map_err(|error| PbtxtError::new(text, 0..text.len(), error.to_string()))?;
@@ -155,7 +159,14 @@ mod tests {
             "TYPE_FLOAT",
             "TYPE_FLOAT",
         );
-        refuses("name: \"m\"\nname: \"n\"", 2, "name", "already set");
+        refuses("name: \"m\"\nname: \"n\"", 2, "\"n\"", "already set");
+        refuses("input [ { dims [ 4 ] } ]", 1, "[", "expected ':'");
+        refuses(
+            "input [ { } ]\noutput [ { dim: 1 } ]",
+            2,
+            "dim",
+            "'dim' not found",
+        );
         refuses(
             "max_batch_size: 99999999999",
             1,
