@@ -1,0 +1,26 @@
+//! Real servers for tests: on free ports, in process groups of their own, ended on drop.
+//! Development only.
+//!
+//! What a test does to a server, it does as an operating system would: freeze it
+//! ([`Triton::stop`]: SIGSTOP), kill it, start it again on the same port. The interface is
+//! synchronous, so it needs no runtime and works under a paused clock.
+//!
+//! A part that is missing is never skipped: the test fails with a sentence that says what to
+//! install.
+
+#![expect(
+    clippy::panic,
+    reason = "a test whose server does not start has failed, in words"
+)]
+
+mod cluster;
+mod http;
+mod port;
+mod process;
+mod redis;
+mod triton;
+
+pub use cluster::RedisCluster;
+pub use port::free_port;
+pub use redis::Redis;
+pub use triton::Triton;
