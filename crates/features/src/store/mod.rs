@@ -3,15 +3,22 @@
 //! | URL | store |
 //! |---|---|
 //! | `embedded:PATH` | in process, in a folder on disk |
+//! | `redis://…`, `rediss://…` | one Redis |
+//! | `redis-cluster://…`, `rediss-cluster://…` | a Redis cluster |
+//!
+//! The rows are the same bytes in all of them: see `key` and `row`. The forms of Redis URLs are in
+//! `redis::url`.
 //!
 //! A store that is slow or down is an ordinary event here: it is an outcome, not an error, and
 //! costs a request at most its slice.
 
 mod embedded;
 mod error;
+mod link;
+mod redis;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -23,6 +30,8 @@ use crate::key::{self, Keys};
 use crate::row::Row;
 use crate::schema::RequestRow;
 use embedded::Embedded;
+use link::{Link, ReadFailure};
+use redis::RedisDial;
 
 /// An online store. Cheap to clone; clones share one connection or one open folder.
 #[derive(Clone, Debug)]
@@ -33,6 +42,12 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Backend {
     Embedded(Embedded),
+    Redis {
+        link: Arc<Link<RedisDial>>,
+        kind: &'static str,
+    },
+    #[cfg(test)]
+    Scripted(Arc<Link<link::scripted::ScriptedDial>>),
 }
 
 impl Store {
@@ -43,30 +58,35 @@ impl Store {
     /// [`StoreError::Url`] for a URL that is none of those above; [`StoreError::Locked`] when
     /// another process has the embedded store; [`StoreError::Open`] when its folder can't be used.
     pub fn open(url: &str) -> Result<Store, StoreError> {
-        let backend = match url.split_once(':') {
-            Some(("embedded", "")) => {
-                let why = "`embedded:` is followed by the path of a folder".to_owned();
-                return Err(StoreError::Url {
-                    url: url.to_owned(),
-                    why,
-                });
-            }
-            Some(("embedded", path)) => Backend::Embedded(Embedded::open(Path::new(path))?),
-            _ => {
-                let why = "it starts with none of embedded:".to_owned();
-                return Err(StoreError::Url {
-                    url: url.to_owned(),
-                    why,
-                });
+        let invalid = |why: String| StoreError::Url {
+            url: redis::redact(url),
+            why,
+        };
+        let backend = if redis::is_redis(url) {
+            let address = redis::parse(url).map_err(invalid)?;
+            let kind = address.kind();
+            let link = Arc::new(Link::new(RedisDial::new(address).map_err(invalid)?));
+            Backend::Redis { link, kind }
+        } else {
+            match url.strip_prefix("embedded:") {
+                Some("") => return Err(invalid("a folder's path is to follow".to_owned())),
+                Some(path) => Backend::Embedded(Embedded::open(Path::new(path))?),
+                None => {
+                    let forms = redis::SCHEMES.join("…, ");
+                    return Err(invalid(format!("expected embedded:PATH, {forms}…")));
+                }
             }
         };
         Ok(Store { backend })
     }
 
-    /// `"embedded"`.
+    /// `"embedded"`, `"redis"` or `"redis-cluster"`.
     pub fn kind(&self) -> &'static str {
         match &self.backend {
             Backend::Embedded(_) => "embedded",
+            Backend::Redis { kind, .. } => kind,
+            #[cfg(test)]
+            Backend::Scripted(_) => "scripted",
         }
     }
 
@@ -92,6 +112,9 @@ impl Store {
         }
         match &self.backend {
             Backend::Embedded(embedded) => embedded.write(encoded).await,
+            Backend::Redis { link, .. } => link.write(&encoded).await,
+            #[cfg(test)]
+            Backend::Scripted(link) => link.write(&encoded).await,
         }
     }
 
@@ -102,6 +125,9 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.read(key::PREFIX.as_bytes()).map(drop),
+            Backend::Redis { link, .. } => link.ping().await,
+            #[cfg(test)]
+            Backend::Scripted(link) => link.ping().await,
         }
     }
 
@@ -126,7 +152,25 @@ impl Store {
                 }
                 StoreOutcome::Answered
             }
+            Backend::Redis { link, .. } => take(row, link.read(&keys, until).await, now),
+            #[cfg(test)]
+            Backend::Scripted(link) => take(row, link.read(&keys, until).await, now),
         }
+    }
+}
+
+fn take(row: &mut FeatureRow, read: Result<link::Values, ReadFailure>, now: i64) -> StoreOutcome {
+    match read {
+        Ok(values) => {
+            for (place, value) in values.iter().enumerate() {
+                if let Some(bytes) = value {
+                    row.take_stored(place, bytes, now);
+                }
+            }
+            StoreOutcome::Answered
+        }
+        Err(ReadFailure::TimedOut) => StoreOutcome::TimedOut,
+        Err(ReadFailure::Unavailable(_)) => StoreOutcome::Unavailable,
     }
 }
 
@@ -142,3 +186,6 @@ fn keys(row: &FeatureRow, request: &RequestRow) -> Keys {
     }
     keys
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! A link to a server that may be slow, down, hung or back again: what Redis is behind.
+//!
+//! ```text
+//!             no connection in 100 ms, or it failed
+//!  Connecting ──────────────────────────────────────► Down ◄─────────────┐
+//!      │  ▲                                             │ back-off over  │ failed
+//!      │  │ the server closed the connection            ▼                │
+//!      ▼  │ (once it had answered)                   Probing ────────────┘
+//!  connected, ◄────────────────────────────────────────┘ connected, and the probe answered
+//!   = Up ──── 5 failures in a row (1 after Probing) ──► Down
+//! ```
+//! A read waits for the outcome of `Connecting`, within its slice; while the link is `Down` or
+//! `Probing` it is turned away at once, so that a dead store costs a decision nothing. One task, the
+//! [keeper](keeper), makes every connection and every probe, off the path of requests and bounded
+//! in time: a request that leaves never leaves a half-made connection, and however many ask, a dead
+//! server sees one attempt.
+//!
+//! A failure is an error, or a read that got no answer in at least 2 ms while the server had
+//! answered nobody for 25 ms. So neither an impatient caller nor a hiccup opens the breaker.
+
+mod keeper;
+mod session;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::StoreError;
+use crate::key::Keys;
+use keeper::Keeper;
+use session::Session;
+
+/// Connects to the server.
+pub(super) trait Dial: Send + Sync + 'static {
+    type Wire: Wire;
+    fn dial(&self) -> impl Future<Output = Result<Self::Wire, WireError>> + Send;
+}
+
+/// A connection that many requests share. Dropping the future of a call abandons its reply only.
+pub(super) trait Wire: Send + Sync + 'static {
+    /// One value per key, in order; `None` where nothing is stored. One round trip.
+    fn read(&self, keys: &Keys) -> impl Future<Output = Result<Values, WireError>> + Send;
+    fn write(&self, rows: &[Pair]) -> impl Future<Output = Result<(), WireError>> + Send;
+}
+
+pub(super) type Values = Vec<Option<Vec<u8>>>;
+/// A key and its value.
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
+#[derive(Clone, Debug)]
+pub(super) struct WireError {
+    pub(super) why: String,
+    /// The connection is of no use any more; another one may be.
+    pub(super) broken: bool,
+}
+
+/// Why a read brought nothing.
+#[derive(Clone, Debug)]
+pub(super) enum ReadFailure {
+    TimedOut,
+    Unavailable(Arc<str>),
+}
+
+enum State<W> {
+    Connecting,
+    Up(Arc<Session<W>>),
+    /// Down or probing: to a request they are the same.
+    Down(Arc<str>),
+}
+
+/// How long a write waits for a connection, and then for the server.
+const WRITE_CONNECT: Duration = Duration::from_secs(5);
+const WRITE_ANSWER: Duration = Duration::from_secs(10);
+const PING: Duration = Duration::from_secs(2);
+/// Rows in one command: few enough that reads in between do not wait long.
+const ROWS_PER_WRITE: usize = 256;
+
+pub(super) struct Link<D: Dial> {
+    state: watch::Receiver<State<D::Wire>>,
+    /// Started by the first use, because a store may be opened outside a runtime. It ends with
+    /// the last clone of the link.
+    keeper: Mutex<Option<Keeper<D>>>,
+    started: Once,
+}
+
+impl<D: Dial> Link<D> {
+    pub(super) fn new(dial: D) -> Self {
+        let (publish, state) = watch::channel(State::Connecting);
+        let keeper = Mutex::new(Some(Keeper::new(dial, publish)));
+        Link {
+            state,
+            keeper,
+            started: Once::new(),
+        }
+    }
+
+    /// Reads all keys in one round trip, or leaves at `until`.
+    pub(super) async fn read(&self, keys: &Keys, until: Instant) -> Result<Values, ReadFailure> {
+        let mut broken = None;
+        // A server closes idle connections and restarts: a read is tried once more then.
+        for _ in 0..2 {
+            let session = timeout_at(until, self.session()).await;
+            let session = session.map_err(|_| ReadFailure::TimedOut)??;
+            let sent = Instant::now();
+            match timeout_at(until, session.wire.read(keys)).await {
+                Ok(Ok(values)) => {
+                    session.answered();
+                    return Ok(values);
+                }
+                Ok(Err(error)) => {
+                    session.failed(&error);
+                    if !error.broken {
+                        return Err(ReadFailure::Unavailable(error.why.into()));
+                    }
+                    broken = Some(error.why);
+                }
+                Err(_) => {
+                    session.unanswered(sent);
+                    return Err(ReadFailure::TimedOut);
+                }
+            }
+        }
+        Err(ReadFailure::Unavailable(broken.unwrap_or_default().into()))
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        match self.read(&Keys::probe(), Instant::now() + PING).await {
+            Ok(_) => Ok(()),
+            Err(ReadFailure::Unavailable(why)) => Err(StoreError::Unavailable {
+                why: why.to_string(),
+            }),
+            Err(ReadFailure::TimedOut) => Err(StoreError::Unavailable {
+                why: format!("no answer within {PING:?}"),
+            }),
+        }
+    }
+
+    pub(super) async fn write(&self, rows: &[Pair]) -> Result<(), StoreError> {
+        for rows in rows.chunks(ROWS_PER_WRITE) {
+            let session = match timeout(WRITE_CONNECT, self.session()).await {
+                Ok(Ok(session)) => session,
+                Ok(Err(ReadFailure::Unavailable(why))) => {
+                    return Err(StoreError::Unavailable {
+                        why: why.to_string(),
+                    });
+                }
+                Ok(Err(ReadFailure::TimedOut)) | Err(_) => {
+                    let why = format!("no connection within {WRITE_CONNECT:?}");
+                    return Err(StoreError::Unavailable { why });
+                }
+            };
+            match timeout(WRITE_ANSWER, session.wire.write(rows)).await {
+                Ok(Ok(())) => session.answered(),
+                Ok(Err(error)) => {
+                    if error.broken {
+                        session.failed(&error);
+                    }
+                    return Err(StoreError::Write { why: error.why });
+                }
+                Err(_) => {
+                    let why = format!("no answer within {WRITE_ANSWER:?}");
+                    return Err(StoreError::Unavailable { why });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The session of the present, as soon as there is one or it is known that there is none.
+    async fn session(&self) -> Result<Arc<Session<D::Wire>>, ReadFailure> {
+        self.started.call_once(|| {
+            let keeper = self
+                .keeper
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(keeper) = keeper {
+                tokio::spawn(keeper.run());
+            }
+        });
+        if let Some(known) = present(&self.state.borrow()) {
+            return known;
+        }
+        let mut state = self.state.clone();
+        let down = |_| ReadFailure::Unavailable("the runtime is shutting down".into());
+        let state = state
+            .wait_for(|state| present(state).is_some())
+            .await
+            .map_err(down)?;
+        // The state that ended the wait, looked at again: a session may have ended just now.
+        present(&state).unwrap_or_else(|| Err(ReadFailure::Unavailable("connection lost".into())))
+    }
+}
+
+/// What a state means for a request; `None` means: wait for the next.
+fn present<W>(state: &State<W>) -> Option<Result<Arc<Session<W>>, ReadFailure>> {
+    match state {
+        State::Connecting => None,
+        State::Up(session) if session.is_over() => None,
+        State::Up(session) => Some(Ok(session.clone())),
+        State::Down(why) => Some(Err(ReadFailure::Unavailable(why.clone()))),
+    }
+}
+
+impl<D: Dial> std::fmt::Debug for Link<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match &*self.state.borrow() {
+            State::Connecting => "connecting",
+            State::Up(_) => "up",
+            State::Down(_) => "down",
+        };
+        f.debug_struct("Link")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod scripted;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! A server that does as a test says, for exact times on a paused clock.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Dial, Link, Pair, Values, Wire, WireError};
+use crate::key::Keys;
+use crate::store::{Backend, Store};
+
+/// What the server does with whatever comes, until told otherwise.
+#[derive(Clone, Debug)]
+pub(crate) enum Mood {
+    /// Answers after this long.
+    Answer(Duration),
+    /// Answers with an error that leaves the connection whole.
+    Refuse,
+    /// Closes the connection.
+    Close,
+    /// Closes the connection, and answers after that.
+    CloseOnce,
+    /// Does nothing.
+    Hang,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dial: Mood,
+    read: Mood,
+    rows: Vec<Pair>,
+    dials: usize,
+    /// Reads that asked for rows: probes are not among them.
+    reads: usize,
+}
+
+impl Script {
+    pub(crate) fn new() -> (Self, Store) {
+        let at_once = Mood::Answer(Duration::ZERO);
+        let shared = Shared {
+            dial: at_once.clone(),
+            read: at_once,
+            rows: Vec::new(),
+            dials: 0,
+            reads: 0,
+        };
+        let script = Script {
+            shared: Arc::new(Mutex::new(shared)),
+        };
+        let link = Arc::new(Link::new(ScriptedDial(script.clone())));
+        (
+            script,
+            Store {
+                backend: Backend::Scripted(link),
+            },
+        )
+    }
+
+    pub(crate) fn dial(&self, mood: Mood) {
+        self.shared.lock().unwrap().dial = mood;
+    }
+
+    pub(crate) fn read(&self, mood: Mood) {
+        self.shared.lock().unwrap().read = mood;
+    }
+
+    pub(crate) fn dials(&self) -> usize {
+        self.shared.lock().unwrap().dials
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.shared.lock().unwrap().reads
+    }
+
+    async fn act(mood: Mood) -> Result<(), WireError> {
+        match mood {
+            Mood::Answer(after) if after.is_zero() => Ok(()),
+            Mood::Answer(after) => {
+                sleep(after).await;
+                Ok(())
+            }
+            Mood::Refuse => Err(WireError {
+                why: "refused".to_owned(),
+                broken: false,
+            }),
+            Mood::Close | Mood::CloseOnce => Err(WireError {
+                why: "closed".to_owned(),
+                broken: true,
+            }),
+            Mood::Hang => std::future::pending().await,
+        }
+    }
+}
+
+pub(crate) struct ScriptedDial(Script);
+
+impl Dial for ScriptedDial {
+    type Wire = Script;
+
+    async fn dial(&self) -> Result<Script, WireError> {
+        let mood = {
+            let mut shared = self.0.shared.lock().unwrap();
+            shared.dials += 1;
+            shared.dial.clone()
+        };
+        Script::act(mood).await?;
+        Ok(self.0.clone())
+    }
+}
+
+impl Wire for Script {
+    async fn read(&self, keys: &Keys) -> Result<Values, WireError> {
+        let mood = {
+            let mut shared = self.shared.lock().unwrap();
+            let probe = keys.iter().eq(Keys::probe().iter());
+            shared.reads += usize::from(!probe);
+            let mood = shared.read.clone();
+            if let Mood::CloseOnce = mood {
+                shared.read = Mood::Answer(Duration::ZERO);
+            }
+            mood
+        };
+        Script::act(mood).await?;
+        let rows = &self.shared.lock().unwrap().rows;
+        let stored = |key: &[u8]| rows.iter().rev().find(|(known, _)| known == key);
+        Ok(keys
+            .iter()
+            .map(|key| stored(key).map(|(_, value)| value.clone()))
+            .collect())
+    }
+
+    async fn write(&self, rows: &[Pair]) -> Result<(), WireError> {
+        self.shared.lock().unwrap().rows.extend_from_slice(rows);
+        Ok(())
+    }
+}
