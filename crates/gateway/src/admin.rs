@@ -1,0 +1,96 @@
+//! The admin port: metrics, probes, and why a tier is not ready.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use triton_client::{BreakerState, EndpointSet};
+
+use crate::pipeline::Gateway;
+
+/// What the admin port shows.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The gateway itself.
+    pub gateway: Arc<Gateway>,
+    /// Triton's endpoints, where there are any.
+    pub endpoints: Option<EndpointSet>,
+    /// The process's metrics.
+    pub metrics: PrometheusHandle,
+    /// Whether requests are welcome.
+    pub ready: Arc<AtomicBool>,
+}
+
+/// The admin routes.
+pub fn routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .route("/admin/decisions", get(decisions))
+        .with_state(admin)
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    gauge!("gavel_in_flight").set(admin.gateway.admission.in_flight() as f64);
+    for endpoint in admin.endpoints.iter().flat_map(EndpointSet::states) {
+        let name = endpoint.name.to_string();
+        gauge!("gavel_endpoint_in_flight", "endpoint" => name.clone()).set(endpoint.in_flight as f64);
+        for state in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            let is = f64::from(u8::from(endpoint.state == state));
+            gauge!("gavel_endpoint_state", "endpoint" => name.clone(), "state" => state.to_string()).set(is);
+        }
+    }
+    ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render()).into_response()
+}
+
+/// Ready as soon as requests are answered, by whatever tier: a pod without Triton still decides.
+async fn readyz(State(admin): State<Admin>) -> Response {
+    if admin.ready.load(Ordering::Acquire) {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or shutting down\n").into_response()
+}
+
+async fn decisions(State(admin): State<Admin>) -> Json<Value> {
+    let decisions: Vec<Value> = admin.gateway.decisions.iter().map(|decision| {
+        let bound = decision.bound.load();
+        let tiers: Vec<Value> = decision.definition.tiers.iter().map(|tier| {
+            let issue = bound.issues.iter().find(|issue| issue.tier == tier.name);
+            let model = tier.kind.model().map(|model| &*model.name);
+            match issue {
+                None => json!({"tier": &*tier.name, "model": model, "ready": true}),
+                Some(issue) => json!({
+                    "tier": &*tier.name, "model": model, "ready": false,
+                    "why": issue.message, "hint": issue.hint,
+                }),
+            }
+        }).collect();
+        json!({"decision": &*decision.definition.name, "tiers": tiers})
+    }).collect();
+    let endpoints: Vec<Value> = admin
+        .endpoints
+        .iter()
+        .flat_map(EndpointSet::states)
+        .map(|endpoint| {
+            json!({
+                "endpoint": &*endpoint.name,
+                "state": endpoint.state.to_string(),
+                "why": endpoint.why.as_deref(),
+                "in_flight": endpoint.in_flight,
+            })
+        })
+        .collect();
+    Json(json!({"decisions": decisions, "endpoints": endpoints}))
+}

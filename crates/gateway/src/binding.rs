@@ -1,0 +1,301 @@
+//! A decision bound to its models and features: what the pipeline runs.
+//!
+//! A [`Bound`] is immutable. When a model of Triton's appears, changes or goes, `watch` makes a new
+//! one and swaps it in; requests in flight keep the one that they began with.
+//!
+//! ```text
+//!  Definition + Catalog + (model -> what is known of it)  --bind-->  Bound { plan, chain } + issues
+//! ```
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use features::{Catalog, Plan};
+use local_model::LocalModel;
+use tokio::sync::Notify;
+use triton_client::{EndpointSet, ModelConfig};
+
+use crate::{
+    decision::{
+        Definition, TierDefinition, TierKind,
+        rules::{Condition, RuleTable},
+    },
+    rejection::{Kind, Rejection},
+    telemetry::DecisionMetrics,
+    tiers::{self, BindError, BoundModel, Chain, FeatureLists, OnnxTier, RulesTier, TritonTier},
+};
+
+/// Everything that can be asked.
+#[derive(Debug)]
+pub struct Decisions {
+    by_name: BTreeMap<Arc<str>, Decision>,
+}
+
+/// One decision that can be asked.
+#[derive(Debug)]
+pub struct Decision {
+    /// As written.
+    pub definition: Definition,
+    /// What is counted of it.
+    pub metrics: DecisionMetrics,
+    /// What runs now.
+    pub(crate) bound: ArcSwap<Bound>,
+}
+
+/// A decision's features and tiers, bound to each other.
+#[derive(Debug)]
+pub struct Bound {
+    pub(crate) plan: Plan,
+    pub(crate) chain: Chain,
+    /// Why tiers are not ready, by tier.
+    pub(crate) issues: Vec<TierIssue>,
+}
+
+/// Why a tier is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierIssue {
+    /// The tier.
+    pub tier: Arc<str>,
+    /// A sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// What is known of a model now.
+#[derive(Clone, Debug)]
+pub(crate) enum ModelState {
+    /// It can be bound.
+    Known(Arc<KnownModel>),
+    /// It cannot, and why.
+    Unknown(BindError),
+}
+
+/// A model's own description, and the model itself where it runs in process.
+#[derive(Debug)]
+pub(crate) struct KnownModel {
+    pub(crate) config: ModelConfig,
+    pub(crate) version: Arc<str>,
+    pub(crate) local: Option<Arc<LocalModel>>,
+}
+
+/// A place in a rule table that does not fit the features.
+#[derive(Debug)]
+pub(crate) struct RuleProblem {
+    pub(crate) file: PathBuf,
+    pub(crate) span: std::ops::Range<usize>,
+    pub(crate) key: String,
+    pub(crate) error: BindError,
+}
+
+/// What Triton tiers are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    pub(crate) endpoints: Option<EndpointSet>,
+    pub(crate) refresh: Arc<Notify>,
+}
+
+impl ModelState {
+    /// The model, where it can be bound.
+    pub(crate) fn known(&self) -> Option<&KnownModel> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl Decision {
+    /// A decision that runs `bound`.
+    pub(crate) fn new(definition: Definition, bound: Bound) -> Self {
+        let metrics = DecisionMetrics::new(&definition);
+        let bound_now = ArcSwap::from_pointee(bound);
+        let decision = Self { definition, metrics, bound: bound_now };
+        decision.report_readiness();
+        decision
+    }
+
+    /// Swaps in what runs from now on; requests in flight finish with what they began with.
+    pub(crate) fn install(&self, bound: Bound) {
+        self.bound.store(Arc::new(bound));
+        self.report_readiness();
+    }
+
+    fn report_readiness(&self) {
+        let bound = self.bound.load();
+        for tier in &self.definition.tiers {
+            self.metrics.tier_ready(&tier.name, bound.issues.iter().all(|issue| issue.tier != tier.name));
+        }
+    }
+}
+
+impl Decisions {
+    /// By name, in order.
+    pub fn new(decisions: Vec<Decision>) -> Self {
+        Self { by_name: decisions.into_iter().map(|d| (Arc::clone(&d.definition.name), d)).collect() }
+    }
+
+    /// The decision of that name, or a refusal that lists those that there are.
+    pub fn find(&self, name: &str) -> Result<&Decision, Rejection> {
+        self.by_name.get(name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).collect();
+            let known: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
+            let detail = format!("there is no decision `{shown}`; decisions here: {}", known.join(", "));
+            Rejection::new(Kind::UnknownDecision, detail)
+        })
+    }
+
+    /// All, in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = &Decision> {
+        self.by_name.values()
+    }
+
+    /// All as written, in order of name.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.iter().map(|decision| &decision.definition)
+    }
+}
+
+/// Binds a decision to what is known of its models. A model that does not fit makes its tier not
+/// ready; a rule that does not fit is an error, since rules must always answer.
+pub(crate) fn bind(
+    definition: &Definition,
+    catalog: &Catalog,
+    remote: &Remote,
+    model_of: impl Fn(&TierKind, &str) -> ModelState,
+) -> Result<Bound, Vec<RuleProblem>> {
+    let (models, table) = split(definition);
+    let fits: Vec<Result<Fit, BindError>> =
+        models.iter().map(|tier| Fit::of(tier, definition, catalog, &model_of)).collect();
+    let plan = compile(definition, catalog, &fits, table.1)?;
+    let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan)
+        .map_err(|wrong| wrong.into_iter().map(|(c, error)| RuleProblem::new(table.1, &c, error)).collect::<Vec<_>>())?;
+    let mut bound = Bound { plan, chain: Chain { remote: Vec::new(), in_process: Vec::new(), rules }, issues: Vec::new() };
+    for (tier, fit) in models.into_iter().zip(fits) {
+        let model = fit.and_then(|fit| fit.bind(tier, &bound.plan));
+        let model = model.map_err(|error| bound.issues.push(TierIssue::new(tier, error))).ok();
+        bound.add(tier, model, remote);
+    }
+    Ok(bound)
+}
+
+impl Bound {
+    fn add(&mut self, tier: &TierDefinition, model: Option<(BoundModel, Arc<KnownModel>)>, remote: &Remote) {
+        let name = tier.name.clone();
+        let requires = tier.requires.clone();
+        match &tier.kind {
+            TierKind::Triton { slice, .. } => self.chain.remote.push(TritonTier {
+                name,
+                slice: *slice,
+                requires,
+                bound: model.and_then(|(bound, _)| Some((bound, remote.endpoints.clone()?))),
+                refresh: Arc::clone(&remote.refresh),
+            }),
+            TierKind::Onnx { .. } => self.chain.in_process.push(OnnxTier {
+                name,
+                requires,
+                bound: model.and_then(|(bound, known)| Some((bound, known.local.clone()?))),
+            }),
+            TierKind::Rules(_) => {}
+        }
+    }
+}
+
+/// The tiers with models, and the table. The reader of decisions refuses one without a table.
+fn split(definition: &Definition) -> (Vec<&TierDefinition>, (&TierDefinition, &RuleTable)) {
+    let mut models = Vec::new();
+    for tier in &definition.tiers {
+        match &tier.kind {
+            TierKind::Rules(table) => return (models, (tier, table)),
+            TierKind::Triton { .. } | TierKind::Onnx { .. } => models.push(tier),
+        }
+    }
+    unreachable!("the reader of decisions refuses one whose last tier is not rules")
+}
+
+/// A plan of every feature that any tier reads.
+fn compile(
+    definition: &Definition,
+    catalog: &Catalog,
+    fits: &[Result<Fit, BindError>],
+    table: &RuleTable,
+) -> Result<Plan, Vec<RuleProblem>> {
+    let conditions = table.rows.iter().flat_map(|row| &row.conditions);
+    let names = fits.iter().flatten().flat_map(Fit::features).chain(conditions.clone().map(|c| &*c.feature));
+    let names: Vec<&str> = names.collect();
+    Plan::compile(catalog, &definition.schema, &names).map_err(|errors| {
+        // The models' features compiled alone, so these are the table's.
+        let problem = |error: &features::PlanError| {
+            let condition = conditions.clone().find(|c| c.feature == error.feature())?;
+            let hint = error.hint().map(str::to_owned);
+            Some(RuleProblem::new(table, condition, BindError { message: error.to_string(), hint }))
+        };
+        errors.iter().filter_map(problem).collect()
+    })
+}
+
+/// A model whose inputs are all features of the decision.
+struct Fit {
+    model: Arc<KnownModel>,
+    lists: FeatureLists,
+}
+
+impl Fit {
+    fn of(
+        tier: &TierDefinition,
+        definition: &Definition,
+        catalog: &Catalog,
+        model_of: &impl Fn(&TierKind, &str) -> ModelState,
+    ) -> Result<Self, BindError> {
+        let Some(tier_model) = tier.kind.model() else { unreachable!("rules have no model to fit") };
+        let model = match model_of(&tier.kind, &tier_model.name) {
+            ModelState::Known(model) => model,
+            ModelState::Unknown(error) => return Err(error),
+        };
+        let fit = Self { lists: tiers::feature_lists(&model.config, &tier_model.inputs)?, model };
+        let names: Vec<&str> = fit.features().collect();
+        if let Err(errors) = Plan::compile(catalog, &definition.schema, &names) {
+            return Err(BindError {
+                message: format!("the model `{}`: {}", fit.model.config.name, tiers::sentences(&errors)),
+                hint: errors.iter().find_map(|error| error.hint().map(str::to_owned)),
+            });
+        }
+        let unread = |view: &&String| !names.iter().any(|n| n.split_once('.').is_some_and(|(v, _)| v == **view));
+        if let Some(view) = tier.requires.iter().find(unread) {
+            return Err(BindError {
+                message: format!("the tier requires the view `{view}`, of which its model `{}` reads nothing", fit.model.config.name),
+                hint: None,
+            });
+        }
+        Ok(fit)
+    }
+
+    fn features(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().flat_map(|(_, names)| names.iter().map(String::as_str))
+    }
+
+    fn bind(self, tier: &TierDefinition, plan: &Plan) -> Result<(BoundModel, Arc<KnownModel>), BindError> {
+        let Some(tier_model) = tier.kind.model() else { unreachable!("rules have no model to bind") };
+        let model = &self.model;
+        let bound = BoundModel::new(&model.config, model.version.clone(), &self.lists, plan, &tier_model.scores)?;
+        Ok((bound, self.model))
+    }
+}
+
+impl TierIssue {
+    /// Whether it is about a tier in process, which nobody else will mend.
+    pub(crate) fn is_local(&self, definition: &Definition) -> bool {
+        let tier = definition.tiers.iter().find(|tier| tier.name == self.tier);
+        tier.is_some_and(|tier| matches!(tier.kind, TierKind::Onnx { .. }))
+    }
+
+    fn new(tier: &TierDefinition, error: BindError) -> Self {
+        Self { tier: tier.name.clone(), message: error.message, hint: error.hint }
+    }
+}
+
+impl RuleProblem {
+    fn new(table: &RuleTable, condition: &Condition, error: BindError) -> Self {
+        Self { file: table.file.to_path_buf(), span: condition.span.clone(), key: condition.feature.clone(), error }
+    }
+}

@@ -1,0 +1,86 @@
+//! The one clock of a request: an absolute deadline that every stage sees.
+//!
+//! A stage is given an instant, never a duration. Time that a stage does not use is there for the next.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Kept to encode the answer and write it to the socket, and for a timer that fires late; less when
+/// the whole budget is small.
+const ANSWER_RESERVE: Duration = Duration::from_millis(3);
+
+/// When the answer must have left.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    received: Instant,
+    at: Instant,
+    reserve: Duration,
+}
+
+impl Deadline {
+    /// The smallest of the decision's own budget and what the caller asks for, from `received` on.
+    pub fn new(received: Instant, budget: Duration, asked: Option<Duration>) -> Self {
+        let budget = asked.map_or(budget, |asked| asked.min(budget));
+        Self { received, at: received + budget, reserve: ANSWER_RESERVE.min(budget / 5) }
+    }
+
+    /// When the request was read.
+    pub fn received(&self) -> Instant {
+        self.received
+    }
+
+    /// When the answer must be known, so that it leaves in time.
+    pub fn answer_by(&self) -> Instant {
+        self.at - self.reserve
+    }
+
+    /// Until when a stage may run: its own cap, or what is left minus what later stages must keep.
+    pub fn slice(&self, now: Instant, cap: Option<Duration>, keep: Duration) -> Instant {
+        let latest = self.answer_by().checked_sub(keep).unwrap_or(self.received);
+        cap.map_or(latest, |cap| latest.min(now + cap))
+    }
+
+    /// Whether an answer at `now` is late.
+    pub fn is_late(&self, now: Instant) -> bool {
+        now > self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_smallest_budget_wins() {
+        let received = Instant::now();
+        let answer_by = |budget, asked| Deadline::new(received, budget, asked).answer_by() - received;
+        assert_eq!(answer_by(ms(95), None), ms(92));
+        assert_eq!(answer_by(ms(95), Some(ms(50))), ms(47));
+        assert_eq!(answer_by(ms(95), Some(ms(500))), ms(92));
+        assert_eq!(answer_by(ms(95), Some(ms(1))), Duration::from_micros(800));
+        assert_eq!(answer_by(ms(95), Some(Duration::ZERO)), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slice_ends_at_its_cap_or_where_later_stages_begin() {
+        let received = Instant::now();
+        let deadline = Deadline::new(received, ms(95), None);
+        let slice = |now, cap, keep| deadline.slice(received + now, cap, keep) - received;
+        assert_eq!(slice(ms(0), Some(ms(10)), ms(0)), ms(10));
+        assert_eq!(slice(ms(80), Some(ms(40)), ms(2)), ms(90), "the cap is cut by what is kept");
+        assert_eq!(slice(ms(5), None, ms(2)), ms(90), "unused time rolls over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_late_only_past_the_deadline() {
+        let received = Instant::now();
+        let deadline = Deadline::new(received, ms(50), None);
+        assert!(!deadline.is_late(received + ms(50)));
+        assert!(deadline.is_late(received + ms(50) + Duration::from_nanos(1)));
+    }
+}

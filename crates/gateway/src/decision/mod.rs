@@ -1,0 +1,176 @@
+//! What a decision is: a file that says what is asked, of which tiers, and what the scores mean.
+//!
+//! This is the written form, checked on its own. Binding it to models and features (`binding`) and
+//! running it (`pipeline`) happen elsewhere.
+
+mod policy;
+mod request;
+pub(crate) mod rules;
+mod tier;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use features::{Catalog, RequestSchema};
+
+pub use self::{
+    policy::{Policy, Verdict},
+    tier::{ScoreSource, TierDefinition, TierKind, TierModel},
+};
+use crate::{
+    config::reader::{self, Problems},
+    diagnostic::{Diagnostic, Report, Severity},
+};
+
+/// The longest budget a decision may have.
+const MAX_BUDGET: Duration = Duration::from_secs(10);
+
+/// One decision, as its file says.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The file.
+    pub file: PathBuf,
+    /// What callers ask for.
+    pub name: Arc<str>,
+    /// The budget when the caller names none, and the most a caller gets.
+    pub budget: Duration,
+    /// Entities and inputs that a request carries.
+    pub schema: RequestSchema,
+    /// The most time that reading features may take.
+    pub feature_slice: Duration,
+    /// Score names, in the order every tier reports them.
+    pub scores: Arc<[Arc<str>]>,
+    /// Tiers, best first; the last is rules.
+    pub tiers: Vec<TierDefinition>,
+    /// What the scores mean.
+    pub policy: Policy,
+}
+
+/// All decisions of a folder and the features they share.
+#[derive(Debug)]
+pub struct Decisions {
+    /// Entities, views and derived features.
+    pub catalog: Catalog,
+    /// By name.
+    pub definitions: BTreeMap<Arc<str>, Definition>,
+}
+
+/// Reads `features.toml` and every decision of `folder`. Problems go to `report`; without features
+/// there is nothing to bind decisions to.
+pub fn read_folder(folder: &Path, report: &mut Report) -> Option<Decisions> {
+    let catalog = read_catalog(&folder.join("features.toml"), report);
+    let mut definitions: BTreeMap<Arc<str>, Definition> = BTreeMap::new();
+    for file in decision_files(folder, report) {
+        let Some(definition) = read_file(&file, report) else { continue };
+        if let Some(earlier) = definitions.get(&definition.name) {
+            let message =
+                format!("the decision `{}` is already defined in {}", definition.name, earlier.file.display());
+            report.error(&file, message, Some("give one of them another `name`".to_owned()));
+            continue;
+        }
+        definitions.insert(definition.name.clone(), definition);
+    }
+    if definitions.is_empty() && report.errors() == 0 {
+        let hint = "a decision is a file such as fraud.toml; docs/ml-engineers.md shows one";
+        report.error(folder, "no decision found in this folder", Some(hint.to_owned()));
+    }
+    Some(Decisions { catalog: catalog?, definitions })
+}
+
+fn read_catalog(file: &Path, report: &mut Report) -> Option<Catalog> {
+    let source = match std::fs::read_to_string(file) {
+        Ok(source) => source,
+        Err(error) => {
+            report.error(file, format!("cannot read the features: {error}"), None);
+            return None;
+        }
+    };
+    report.add_source(file, source.as_str());
+    let problems = match Catalog::parse(&source) {
+        Ok(catalog) => return Some(catalog),
+        Err(problems) => problems,
+    };
+    for problem in problems {
+        report.push(Diagnostic {
+            file: file.to_owned(),
+            span: Some(problem.span),
+            key: problem.key,
+            message: problem.message,
+            hint: problem.hint,
+            severity: Severity::Error,
+        });
+    }
+    None
+}
+
+/// `*.toml`, but for the features and the rule tables, in order of name.
+fn decision_files(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            report.error(folder, format!("cannot read the folder of decisions: {error}"), None);
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".toml") && !name.ends_with(".rules.toml") && name != "features.toml"
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
+    let source = match std::fs::read_to_string(file) {
+        Ok(source) => source,
+        Err(error) => {
+            report.error(file, format!("cannot read the decision: {error}"), None);
+            return None;
+        }
+    };
+    report.add_source(file, source.as_str());
+    let errors_before = report.errors();
+    let mut problems = Problems::new(file, report);
+    let mut root = reader::parse(&source, &mut problems);
+    let name = root.required_string("name", &mut problems);
+    if !root.has("budget") {
+        let hint = Some("for example budget = \"95ms\"".to_owned());
+        problems.error(root.span(), "budget", "`budget` is missing, expected a duration", hint);
+    }
+    let budget = root.duration("budget", &mut problems);
+    if let Some(budget) = &budget && budget.value > MAX_BUDGET {
+        let message = format!("`budget` is {:?}, expected at most {MAX_BUDGET:?}", budget.value);
+        problems.error(budget.span.clone(), "budget", message, None);
+    }
+    let schema = request::read(&mut root, &mut problems);
+    let mut features = root.table("features", &mut problems);
+    let feature_slice = features.duration("slice", &mut problems);
+    features.finish(&mut problems);
+    let default_score = name.as_ref().map_or_else(String::new, |n| n.value.clone());
+    let tiers = root.tables("tiers", &mut problems);
+    let tiers = tier::read(tiers, root.span(), &default_score, file, &mut problems);
+    let scores: Arc<[Arc<str>]> = tiers.first().map(TierDefinition::score_names).unwrap_or_default();
+    let policy_table = root.table("policy", &mut problems);
+    let policy = policy::read(policy_table, &scores, &mut problems);
+    root.finish(&mut problems);
+    if report.errors() > errors_before {
+        return None;
+    }
+    Some(Definition {
+        file: file.to_owned(),
+        name: name?.value.into(),
+        budget: budget?.value,
+        schema,
+        feature_slice: feature_slice.map_or(Duration::from_millis(10), |slice| slice.value),
+        scores,
+        tiers,
+        policy: policy?,
+    })
+}

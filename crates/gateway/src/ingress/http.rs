@@ -1,0 +1,217 @@
+//! `POST /v1/decide` with JSON or protobuf, and the contract's document.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderMap, HeaderValue, header};
+use prost::Message;
+use tokio::time::Instant;
+
+use super::{Arrival, Received, body, json, openapi, protobuf};
+use crate::{
+    answer::{Answer, Timings},
+    pipeline::Gateway,
+    rejection::{Kind, Rejection},
+    request,
+};
+
+/// The format of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Protobuf,
+}
+
+/// The HTTP routes.
+pub fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/decide", post(decide))
+        .route("/openapi.json", get(document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(gateway)
+}
+
+/// The outermost layer: notes when the head was read and times the body. For gRPC as well.
+pub fn stamp(routes: Router, body_timeout: Duration) -> Router {
+    routes.layer(middleware::from_fn(move |mut request: Request, next: Next| async move {
+        let received = Instant::now();
+        request.extensions_mut().insert(Received(received));
+        let request = request.map(|inner| Body::new(body::TimedBody::new(inner, received, body_timeout)));
+        next.run(request).await
+    }))
+}
+
+async fn decide(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let response_format = response_format(request.headers());
+    match answer(&gateway, request).await {
+        Ok((answer, asked_in)) => encode(answer, response_format.unwrap_or(asked_in)),
+        Err(rejection) => {
+            gateway.telemetry.rejected(rejection.kind);
+            rejection.into_response()
+        }
+    }
+}
+
+async fn answer(gateway: &Gateway, request: Request) -> Result<(Answer, Format), Rejection> {
+    let received = request.extensions().get::<Received>().map_or_else(Instant::now, |received| received.0);
+    let client = gateway.clients.authenticate(request.headers())?;
+    let format = request_format(request.headers())?;
+    let header_budget = header_budget(request.headers())?;
+    let bytes = body::read(request.into_body(), gateway.max_body_bytes).await?;
+    let decoding = Instant::now();
+    let question = match format {
+        Format::Json => json::decode(&bytes)?,
+        Format::Protobuf => protobuf::decode(&bytes)?,
+    };
+    let decode = decoding.elapsed();
+    let arrival = Arrival { received, client, question, header_budget, decode };
+    Ok((super::decide(gateway, arrival).await?, format))
+}
+
+/// The format that `content-type` names. What curl sends when told nothing is read as JSON.
+fn request_format(headers: &HeaderMap) -> Result<Format, Rejection> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
+    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    match media_type.to_ascii_lowercase().as_str() {
+        "application/json" | "application/x-www-form-urlencoded" => Ok(Format::Json),
+        "application/x-protobuf" | "application/protobuf" => Ok(Format::Protobuf),
+        _ => {
+            let detail = format!(
+                "content-type is `{media_type}`, expected `application/json` or `application/x-protobuf`"
+            );
+            Err(Rejection::new(Kind::UnsupportedMediaType, detail))
+        }
+    }
+}
+
+/// The first format that `accept` names; `None` answers in the request's own.
+fn response_format(headers: &HeaderMap) -> Option<Format> {
+    let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
+    accept.split(',').find_map(|range| match range.split(';').next().unwrap_or_default().trim() {
+        "application/json" => Some(Format::Json),
+        "application/x-protobuf" | "application/protobuf" => Some(Format::Protobuf),
+        _ => None,
+    })
+}
+
+/// `x-request-timeout-ms`, where it is sent.
+pub(super) fn header_budget(headers: &HeaderMap) -> Result<Option<Duration>, Rejection> {
+    const NAME: &str = "x-request-timeout-ms";
+    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let ms: f64 = text.trim().parse().map_err(|_| {
+        Rejection::invalid(format!("`{NAME}` is `{text}`, expected a number of milliseconds"))
+    })?;
+    request::budget(NAME, ms).map(Some).map_err(|violation| Rejection::violations(vec![violation]))
+}
+
+fn encode(answer: Answer, format: Format) -> Response {
+    let server_timing = server_timing(&answer.timings_us);
+    let (body, media_type) = match format {
+        Format::Json => match serde_json::to_vec(&answer) {
+            Ok(body) => (body, "application/json"),
+            // An answer holds strings, finite numbers and maps keyed by strings: JSON can spell all of it.
+            Err(error) => unreachable!("an answer is always JSON: {error}"),
+        },
+        Format::Protobuf => (protobuf::response(answer).encode_to_vec(), "application/x-protobuf"),
+    };
+    let mut response = Body::from(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if let Ok(value) = HeaderValue::try_from(server_timing) {
+        headers.insert("server-timing", value);
+    }
+    response
+}
+
+/// The timings as W3C Server Timing writes them: milliseconds.
+pub(super) fn server_timing(timings: &Timings) -> String {
+    let mut text = String::with_capacity(128);
+    for (stage, took) in timings.stages() {
+        let separator = if text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{stage};dur={:.3}", took.as_secs_f64() * 1e3);
+    }
+    text
+}
+
+async fn document(State(gateway): State<Arc<Gateway>>) -> Response {
+    axum::Json(openapi::document(gateway.decisions.definitions())).into_response()
+}
+
+async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.telemetry.rejected(Kind::MethodNotAllowed);
+    let allowed = if request.uri().path() == "/v1/decide" { "POST" } else { "GET, HEAD" };
+    let detail = format!("{} is served with {allowed}", request.uri().path());
+    let mut response = Rejection::new(Kind::MethodNotAllowed, detail).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn not_found(State(gateway): State<Arc<Gateway>>) -> Response {
+    gateway.telemetry.rejected(Kind::NotFound);
+    let detail = "decisions are asked for with POST /v1/decide; GET /openapi.json describes it";
+    Rejection::new(Kind::NotFound, detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (http::HeaderName::from_static(n), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_body_is_what_content_type_says() {
+        for (value, expected) in [
+            ("application/json", Some(Format::Json)),
+            ("application/JSON; charset=utf-8", Some(Format::Json)),
+            ("application/x-www-form-urlencoded", Some(Format::Json)),
+            ("application/x-protobuf", Some(Format::Protobuf)),
+            ("text/xml", None),
+            ("", None),
+        ] {
+            assert_eq!(request_format(&headers(&[("content-type", value)])).ok(), expected, "{value}");
+        }
+        assert_eq!(request_format(&HeaderMap::new()).ok(), Some(Format::Json));
+    }
+
+    #[test]
+    fn the_answer_is_what_accept_says_or_as_the_question_came() {
+        let accept = |value| response_format(&headers(&[("accept", value)]));
+        assert_eq!(accept("text/html, application/x-protobuf;q=0.9, */*"), Some(Format::Protobuf));
+        assert_eq!(accept("*/*"), None);
+        assert_eq!(response_format(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_malformed_timeout_header_is_refused() {
+        for bad in ["soon", "", "-5", "0", "NaN", "inf", "1e12"] {
+            assert!(header_budget(&headers(&[("x-request-timeout-ms", bad)])).is_err(), "{bad}");
+        }
+        let good = header_budget(&headers(&[("x-request-timeout-ms", "50")])).unwrap();
+        assert_eq!(good, Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn server_timing_is_in_milliseconds() {
+        let timings = Timings {
+            total: Duration::from_micros(1840),
+            tiers: vec![("primary".into(), Duration::from_micros(1420))],
+            ..Timings::default()
+        };
+        assert_eq!(
+            server_timing(&timings),
+            "total;dur=1.840, decode;dur=0.000, features;dur=0.000, primary;dur=1.420, policy;dur=0.000"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Accepts connections: HTTP/1.1 and HTTP/2 on one socket, bounded in time and number, drained at the
+//! end.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio_util::sync::CancellationToken;
+
+/// Connections held at once; one more waits in the kernel's backlog.
+const MAX_CONNECTIONS: usize = 10_000;
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 1024;
+
+/// Serves until `stop` is cancelled, then stops accepting and finishes what is in flight, for at most
+/// `drain_timeout`. Returns whether everything finished.
+pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken, drain_timeout: Duration) -> bool {
+    let service = TowerToHyperService::new(routes);
+    let builder = Arc::new(connection_builder());
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(slot) = Arc::clone(&connections).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        // Without it small answers may wait for the peer's acknowledgement; an answer still leaves.
+        let _ = stream.set_nodelay(true);
+        let connection = builder.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    time::timeout(drain_timeout, graceful.shutdown()).await.is_ok()
+}
+
+fn connection_builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(64);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(16 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+/// Out of file descriptors, say: accepting again at once would spin.
+async fn pause_after(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    time::sleep(Duration::from_millis(50)).await;
+}

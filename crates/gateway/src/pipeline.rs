@@ -1,0 +1,116 @@
+//! The life of a request, from a question that has been read to an answer that can be written.
+//!
+//! ```text
+//!  Arrival --find--> Decision --type--> RequestRow --assemble--> FeatureRow --serve--> Served --policy--> Answer
+//!    |                  |                  |
+//!    403, 429           404                400            nothing after this point can fail
+//! ```
+
+use std::{sync::Arc, time::SystemTime};
+
+use features::Store;
+use tokio::time::Instant;
+
+use crate::{
+    admission::{Admission, Permit},
+    answer::{Answer, FeatureHealth, Scores, Timings},
+    binding::{Decision, Decisions},
+    deadline::Deadline,
+    ingress::{Arrival, clients::Clients},
+    rejection::Rejection,
+    request,
+    telemetry::{DecisionMetrics, Telemetry},
+    tiers::{self, Served},
+};
+
+/// What deciding needs, shared by all requests.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What can be asked.
+    pub decisions: Decisions,
+    /// Where features are.
+    pub store: Store,
+    /// How many at once.
+    pub admission: Admission,
+    /// Who may ask.
+    pub clients: Clients,
+    /// What is counted.
+    pub telemetry: Telemetry,
+    /// The largest body read.
+    pub max_body_bytes: usize,
+}
+
+/// Makes one decision. Fails only for what is wrong with the request itself.
+pub async fn decide<'g>(
+    gateway: &'g Gateway,
+    arrival: Arrival,
+    _permit: Permit,
+) -> Result<(Answer, &'g DecisionMetrics, Deadline), Rejection> {
+    let question = &arrival.question;
+    let decision = gateway.decisions.find(&question.decision)?;
+    arrival.client.may_ask(&question.decision)?;
+    let row = question.typed(&decision.definition.schema)?;
+    let deadline = deadline(decision, &arrival)?;
+    let bound = decision.bound.load_full();
+
+    let assembling = Instant::now();
+    let keep = bound.chain.in_process_cost();
+    let until = deadline.slice(assembling, Some(decision.definition.feature_slice), keep);
+    let features = bound.plan.assemble(&gateway.store, &row, SystemTime::now(), until).await;
+    let assembled = assembling.elapsed();
+
+    let served = tiers::serve(&bound.chain, &features, deadline).await;
+
+    let judging = Instant::now();
+    let verdict = decision.definition.policy.apply(&served.scored.scores);
+    let reasons = served.scored.reason.iter().chain(&verdict.reason).cloned().collect();
+    let timings = Timings {
+        decode: arrival.decode,
+        features: assembled,
+        policy: judging.elapsed(),
+        ..Timings::default()
+    };
+    let health = FeatureHealth {
+        missing: features.missing().map(str::to_owned).collect(),
+        stale: features.stale().map(str::to_owned).collect(),
+    };
+    let action = Arc::clone(&verdict.action);
+    let answer = answer(decision, arrival.question.id, action, reasons, health, served, timings);
+    Ok((answer, &decision.metrics, deadline))
+}
+
+/// The smallest of what the caller asks, in the body or in a header, and the decision's own budget.
+fn deadline(decision: &Decision, arrival: &Arrival) -> Result<Deadline, Rejection> {
+    let asked = match arrival.question.budget_ms {
+        Some(ms) => Some(request::budget("budget_ms", ms).map_err(|v| Rejection::violations(vec![v]))?),
+        None => None,
+    };
+    let asked = asked.into_iter().chain(arrival.header_budget).min();
+    Ok(Deadline::new(arrival.received, decision.definition.budget, asked))
+}
+
+fn answer(
+    decision: &Decision,
+    id: String,
+    action: Arc<str>,
+    reasons: Vec<Arc<str>>,
+    features: FeatureHealth,
+    served: Served,
+    timings: Timings,
+) -> Answer {
+    Answer {
+        id,
+        decision: Arc::clone(&decision.definition.name),
+        action,
+        scores: Scores { names: Arc::clone(&decision.definition.scores), values: served.scored.scores },
+        degraded: !served.skipped.is_empty(),
+        tier: served.tier,
+        model: served.scored.model,
+        model_version: served.scored.version,
+        arm: "default",
+        skipped: served.skipped,
+        features,
+        timings_us: Timings { tiers: served.timings, ..timings },
+        reasons,
+    }
+}

@@ -1,0 +1,186 @@
+//! `gavel serve`: reads the files, opens the store and the ports, and runs until told to stop.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use features::Store;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+use tokio_util::sync::CancellationToken;
+use triton_client::{EndpointOptions, EndpointSet};
+
+use crate::{
+    admin::{self, Admin},
+    admission::Admission,
+    binding::{self, Decision, Decisions, Remote},
+    config::{Config, ServerConfig, TritonConfig},
+    decision,
+    diagnostic::{Diagnostic, Report, Severity},
+    ingress::{clients::Clients, grpc, http, server},
+    local,
+    pipeline::Gateway,
+    telemetry::{self, Telemetry},
+    watch::{self, Binder},
+};
+
+/// Why the gateway did not start or did not stop well: a sentence for the person who runs it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+/// Serves until SIGTERM or SIGINT. Problems of the decision files go to `report`, and nothing is
+/// served while there are any.
+pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
+    let metrics = telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
+    let endpoints = endpoints(&config.triton)?;
+    let bound = decisions(&config, endpoints.clone(), report);
+    let Some((decisions, binder)) = bound.filter(|_| report.errors() == 0) else {
+        return Err(Failure("the files have problems; nothing is served until they are mended".into()));
+    };
+    let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+    let public = listen(config.server.listen, "--listen").await?;
+    let private = listen(config.server.admin_listen, "--admin-listen").await?;
+    let gateway = Arc::new(Gateway {
+        decisions,
+        store,
+        admission: Admission::new(config.server.max_in_flight),
+        clients: Clients::new(&config.clients),
+        telemetry: Telemetry::new(),
+        max_body_bytes: config.server.max_body_bytes,
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    let admin = Admin { gateway: Arc::clone(&gateway), endpoints: endpoints.clone(), metrics: metrics.clone(), ready: Arc::clone(&ready) };
+    serve(gateway, binder, endpoints, admin, (public, private), &config.server).await
+}
+
+async fn serve(
+    gateway: Arc<Gateway>,
+    binder: Binder,
+    endpoints: Option<EndpointSet>,
+    admin: Admin,
+    (public, private): (TcpListener, TcpListener),
+    config: &ServerConfig,
+) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let stop_admin = CancellationToken::new();
+    let ready = Arc::clone(&admin.ready);
+    let metrics = admin.metrics.clone();
+    let admin_server =
+        tokio::spawn(server::serve(private, admin::routes(admin), stop_admin.clone(), config.drain_timeout));
+    if let Some(endpoints) = endpoints {
+        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+        tokio::spawn(async move { watch::follow(&gateway.decisions, &binder, &endpoints, stop).await });
+    }
+    tokio::spawn(upkeep(metrics, stop.clone()));
+    let (grpc_routes, health) = grpc::routes(Arc::clone(&gateway));
+    let routes = http::stamp(http::routes(gateway).merge(grpc_routes), config.body_timeout);
+    let address = public.local_addr().map_err(|error| Failure(error.to_string()))?;
+    let admin_address = config.admin_listen;
+    let public_server = tokio::spawn(server::serve(public, routes, stop.clone(), config.drain_timeout));
+    health.set(true).await;
+    ready.store(true, Ordering::Release);
+    tracing::info!(%address, %admin_address, "serving");
+    wait_for_signal().await?;
+    tracing::info!("stopping: no new connections, finishing what is in flight");
+    ready.store(false, Ordering::Release);
+    health.set(false).await;
+    stop.cancel();
+    let drained = public_server.await.unwrap_or(false);
+    stop_admin.cancel();
+    admin_server.abort();
+    if !drained {
+        return Err(Failure(format!("some requests did not finish within {:?}", config.drain_timeout)));
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Every decision of the folder, bound to the models in process; Triton's come with `watch`.
+fn decisions(config: &Config, endpoints: Option<EndpointSet>, report: &mut Report) -> Option<(Decisions, Binder)> {
+    let written = decision::read_folder(&config.decisions, report)?;
+    let remote = Remote { endpoints, refresh: Arc::new(Notify::new()) };
+    let local = local::load(&config.models, written.definitions.values());
+    let binder = Binder { catalog: written.catalog, remote, local };
+    let decisions = written.definitions.into_values().filter_map(|definition| {
+        match binder.bind(&definition, &HashMap::new()) {
+            Ok(bound) => {
+                for issue in bound.issues.iter().filter(|issue| issue.is_local(&definition)) {
+                    tracing::error!(decision = %definition.name, tier = %issue.tier, hint = issue.hint.as_deref(), "{}", issue.message);
+                }
+                Some(Decision::new(definition, bound))
+            }
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| report.push(problem.into()));
+                None
+            }
+        }
+    });
+    let decisions = Decisions::new(decisions.collect());
+    Some((decisions, binder))
+}
+
+impl From<binding::RuleProblem> for Diagnostic {
+    fn from(problem: binding::RuleProblem) -> Self {
+        Self {
+            file: problem.file,
+            span: Some(problem.span),
+            key: problem.key,
+            message: problem.error.message,
+            hint: problem.error.hint,
+            severity: Severity::Error,
+        }
+    }
+}
+
+fn endpoints(config: &TritonConfig) -> Result<Option<EndpointSet>, Failure> {
+    if config.endpoints.is_empty() {
+        return Ok(None);
+    }
+    let options = EndpointOptions {
+        slow_call: config.slow_call,
+        max_in_flight: config.max_in_flight,
+        ..EndpointOptions::default()
+    };
+    EndpointSet::new(&config.endpoints, options).map(Some).map_err(|error| Failure(error.to_string()))
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("another program has the port: stop it, or choose another with {flag}"),
+            _ => format!("choose another address with {flag}"),
+        };
+        Failure(format!("cannot listen on {address}: {error}; {hint}"))
+    })
+}
+
+/// Folds histogram samples into their buckets, so that they do not pile up between scrapes.
+async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => metrics.run_upkeep(),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<(), Failure> {
+    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let (mut terminate, mut interrupt) =
+        signals.map_err(|error| Failure(format!("cannot listen for signals: {error}")))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

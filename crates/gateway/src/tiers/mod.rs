@@ -1,0 +1,118 @@
+//! Who answers: Triton, then smaller models in process, then rules, which always do.
+//!
+//! A tier over the network may use the budget to its end, because the in-process answer is made
+//! ready while it is awaited, at the last moment at which it still fits:
+//!
+//! ```text
+//!  ask Triton ----------------------------------------> in time: its answer
+//!                             |prepare_at      |until
+//!                             in-process answer ------> late: the one that is ready
+//! ```
+
+mod bound;
+mod onnx;
+mod rules;
+mod skip;
+mod triton;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use features::FeatureRow;
+use futures::future::{Either, select};
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use self::bound::{BindError, BoundModel, FeatureLists, feature_lists, sentences};
+pub(crate) use self::onnx::OnnxTier;
+pub(crate) use self::rules::RulesTier;
+pub use self::skip::{SkipReason, Skipped};
+pub(crate) use self::triton::TritonTier;
+use crate::deadline::Deadline;
+
+/// What a tier found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// Finite, in the order of the decision's score names.
+    pub scores: Vec<f64>,
+    /// The model or the table.
+    pub model: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// What a rule says of itself; models say nothing.
+    pub reason: Option<Arc<str>>,
+}
+
+/// An answer and how it came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Served {
+    /// Who answered.
+    pub tier: Arc<str>,
+    /// What it found.
+    pub scored: Scored,
+    /// Who did not, in order.
+    pub skipped: Vec<Skipped>,
+    /// How long each tier that was asked took, in order.
+    pub timings: Vec<(Arc<str>, Duration)>,
+}
+
+/// The tiers of one decision, best first. The last is a total function.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) remote: Vec<TritonTier>,
+    pub(crate) in_process: Vec<OnnxTier>,
+    pub(crate) rules: RulesTier,
+}
+
+/// Asks the tiers in order until one answers.
+pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -> Served {
+    let mut skipped = Vec::new();
+    let mut timings = Vec::new();
+    let mut standby = None;
+    for tier in &chain.remote {
+        let started = Instant::now();
+        let until = deadline.slice(started, tier.slice, Duration::ZERO);
+        let prepare_at = until.checked_sub(chain.in_process_cost()).unwrap_or(started);
+        let mut ask = pin!(tier.ask(row, until));
+        let outcome = match select(ask.as_mut(), pin!(sleep_until(prepare_at))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => {
+                standby.get_or_insert_with(|| chain.answer_in_process(row, deadline));
+                ask.await
+            }
+        };
+        timings.push((tier.name.clone(), started.elapsed()));
+        match outcome {
+            Ok(scored) => return Served { tier: tier.name.clone(), scored, skipped, timings },
+            Err(reason) => skipped.push(Skipped { tier: tier.name.clone(), reason }),
+        }
+    }
+    let mut served = standby.unwrap_or_else(|| chain.answer_in_process(row, deadline));
+    skipped.append(&mut served.skipped);
+    timings.append(&mut served.timings);
+    Served { skipped, timings, ..served }
+}
+
+impl Chain {
+    /// How long the tiers in process take together, at most.
+    pub(crate) fn in_process_cost(&self) -> Duration {
+        self.in_process.iter().map(OnnxTier::cost).sum()
+    }
+
+    /// The best answer without a network: microseconds, on the calling thread.
+    fn answer_in_process(&self, row: &FeatureRow, deadline: Deadline) -> Served {
+        let mut skipped = Vec::new();
+        let mut timings = Vec::new();
+        for tier in &self.in_process {
+            let started = Instant::now();
+            let outcome = tier.run(row, deadline.answer_by());
+            timings.push((tier.name.clone(), started.elapsed()));
+            match outcome {
+                Ok(scored) => return Served { tier: tier.name.clone(), scored, skipped, timings },
+                Err(reason) => skipped.push(Skipped { tier: tier.name.clone(), reason }),
+            }
+        }
+        let started = Instant::now();
+        let scored = self.rules.run(row);
+        timings.push((self.rules.name.clone(), started.elapsed()));
+        Served { tier: self.rules.name.clone(), scored, skipped, timings }
+    }
+}

@@ -1,0 +1,178 @@
+//! Follows what Triton serves: when a model appears, changes or goes, decisions are bound anew.
+//!
+//! A model that does not fit is refused with a sentence, and the last version that did goes on being
+//! asked for as long as Triton serves it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use features::Catalog;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use triton_client::{ControlError, EndpointSet, ModelDescription};
+
+use crate::{
+    binding::{self, Bound, Decision, Decisions, KnownModel, ModelState, Remote},
+    decision::TierKind,
+    tiers::BindError,
+};
+
+/// How often Triton is asked while a model is missing, and when all are there.
+const INTERVAL_NOT_READY: Duration = Duration::from_millis(500);
+const INTERVAL_READY: Duration = Duration::from_secs(2);
+/// How long one question to Triton's control plane may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Binds decisions to what is known of their models.
+#[derive(Debug)]
+pub(crate) struct Binder {
+    pub(crate) catalog: Catalog,
+    pub(crate) remote: Remote,
+    pub(crate) local: HashMap<String, ModelState>,
+}
+
+impl Binder {
+    /// A decision bound to `served` (models of Triton's) and to the models in process.
+    pub(crate) fn bind(
+        &self,
+        definition: &crate::decision::Definition,
+        served: &HashMap<String, ModelState>,
+    ) -> Result<Bound, Vec<binding::RuleProblem>> {
+        binding::bind(definition, &self.catalog, &self.remote, |kind, name| {
+            let states = match kind {
+                TierKind::Triton { .. } => served,
+                TierKind::Onnx { .. } | TierKind::Rules(_) => &self.local,
+            };
+            states.get(name).cloned().unwrap_or_else(|| ModelState::Unknown(not_asked_yet()))
+        })
+    }
+}
+
+fn not_asked_yet() -> BindError {
+    BindError { message: "Triton has not been heard of yet".into(), hint: None }
+}
+
+/// Follows Triton until `stop`.
+pub(crate) async fn follow(
+    decisions: &Decisions,
+    binder: &Binder,
+    endpoints: &EndpointSet,
+    stop: CancellationToken,
+) {
+    let names: BTreeSet<&str> = decisions.iter().flat_map(triton_models).collect();
+    let mut served: HashMap<String, ModelState> = HashMap::new();
+    loop {
+        let mut changed = false;
+        for name in &names {
+            let before = served.get(*name);
+            let answer = endpoints.describe(name, Instant::now() + PATIENCE).await;
+            let Some(after) = next_state(name, before, answer, |state| fits(decisions, binder, name, state)) else {
+                continue;
+            };
+            served.insert((*name).to_owned(), after);
+            changed = true;
+        }
+        if changed {
+            rebind(decisions, binder, &served);
+        }
+        let ready = served.len() == names.len() && served.values().all(|s| matches!(s, ModelState::Known(_)));
+        let interval = if ready { INTERVAL_READY } else { INTERVAL_NOT_READY };
+        tokio::select! {
+            () = sleep(interval) => {}
+            () = binder.remote.refresh.notified() => sleep(Duration::from_millis(20)).await,
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn triton_models(decision: &Decision) -> impl Iterator<Item = &str> {
+    decision.definition.tiers.iter().filter_map(|tier| match &tier.kind {
+        TierKind::Triton { model, .. } => Some(&*model.name),
+        TierKind::Onnx { .. } | TierKind::Rules(_) => None,
+    })
+}
+
+/// What is known of a model after an answer; `None` when nothing changed.
+fn next_state(
+    name: &str,
+    before: Option<&ModelState>,
+    answer: Result<ModelDescription, ControlError>,
+    fits: impl Fn(&ModelState) -> Result<(), BindError>,
+) -> Option<ModelState> {
+    let known = before.and_then(ModelState::known);
+    let description = match answer {
+        Ok(description) => description,
+        Err(ControlError::NotFound { message }) => {
+            let error = BindError { message: format!("Triton does not serve `{name}`: {message}"), hint: None };
+            return changed(before, ModelState::Unknown(error));
+        }
+        // Whether Triton can be asked is the breaker's to judge; what it served it may serve still.
+        Err(_) if known.is_some() => return None,
+        Err(error) => {
+            let hint = Some("is it started, and is --triton its gRPC address?".to_owned());
+            let error = BindError { message: format!("Triton does not say what it serves: {error}"), hint };
+            return changed(before, ModelState::Unknown(error));
+        }
+    };
+    let newest = description.versions.iter().max_by_key(|v| v.parse::<u64>().unwrap_or(0));
+    let Some(version) = newest else {
+        let error = BindError { message: format!("Triton serves no version of `{name}`"), hint: None };
+        return changed(before, ModelState::Unknown(error));
+    };
+    if known.is_some_and(|known| *known.version == **version && known.config == description.config) {
+        return None;
+    }
+    let after = ModelState::Known(Arc::new(KnownModel {
+        version: version.as_str().into(),
+        config: description.config,
+        local: None,
+    }));
+    let Err(error) = fits(&after) else {
+        tracing::info!(model = name, version, "Triton serves the model");
+        return Some(after);
+    };
+    let still_served = known.filter(|known| description.versions.iter().any(|v| **v == *known.version));
+    if let Some(known) = still_served {
+        tracing::warn!(model = name, refused = version, serving = &*known.version, reason = %error, "a new version does not fit");
+        return None;
+    }
+    changed(before, ModelState::Unknown(error))
+}
+
+fn changed(before: Option<&ModelState>, after: ModelState) -> Option<ModelState> {
+    let ModelState::Unknown(error) = &after else { return Some(after) };
+    if let Some(ModelState::Unknown(earlier)) = before && earlier == error {
+        return None;
+    }
+    tracing::warn!(reason = %error, hint = error.hint.as_deref(), "a tier has no model");
+    Some(after)
+}
+
+/// Whether every decision that uses the model could be bound to it.
+fn fits(decisions: &Decisions, binder: &Binder, name: &str, state: &ModelState) -> Result<(), BindError> {
+    let served = HashMap::from([(name.to_owned(), state.clone())]);
+    for decision in decisions.iter().filter(|d| triton_models(d).any(|model| model == name)) {
+        let Ok(bound) = binder.bind(&decision.definition, &served) else { continue };
+        let of_this_model = decision.definition.tiers.iter().filter(|tier| {
+            matches!(&tier.kind, TierKind::Triton { model, .. } if *model.name == *name)
+        });
+        for tier in of_this_model {
+            if let Some(issue) = bound.issues.iter().find(|issue| issue.tier == tier.name) {
+                return Err(BindError { message: issue.message.clone(), hint: issue.hint.clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rebind(decisions: &Decisions, binder: &Binder, served: &HashMap<String, ModelState>) {
+    for decision in decisions.iter() {
+        // The rules fitted when the gateway started, and their features do not change.
+        if let Ok(bound) = binder.bind(&decision.definition, served) {
+            decision.install(bound);
+        }
+    }
+}
