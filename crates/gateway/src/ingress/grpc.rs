@@ -40,7 +40,7 @@ pub fn routes(gateway: Arc<Gateway>) -> (Router, Health) {
     if let Ok(service) = reflection().build_v1alpha() {
         routes.add_service(service);
     }
-    (routes.routes().into_axum_router(), Health { reporter })
+    (routes.routes().into_axum_router().reset_fallback(), Health { reporter })
 }
 
 /// Tells gRPC clients whether to send requests here.

@@ -156,10 +156,16 @@ async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Reques
     response
 }
 
-async fn not_found(State(gateway): State<Arc<Gateway>>) -> Response {
+/// Also what a gRPC client gets that asks for an unknown service: its protocol's own answer.
+async fn not_found(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.telemetry.rejected(Kind::NotFound);
-    let detail = "decisions are asked for with POST /v1/decide; GET /openapi.json describes it";
-    Rejection::new(Kind::NotFound, detail).into_response()
+    let detail = "decisions are asked for with POST /v1/decide or gavel.v1.DecisionService/Decide; GET /openapi.json describes it";
+    let rejection = Rejection::new(Kind::NotFound, detail);
+    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if content_type.starts_with(b"application/grpc") {
+        return tonic::Status::from(rejection).into_http();
+    }
+    rejection.into_response()
 }
 
 #[cfg(test)]
