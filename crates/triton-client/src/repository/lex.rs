@@ -14,8 +14,10 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A name or a number.
-    Word,
+    /// A name: letters, digits and underscores.
+    Name,
+    /// A number, or what looks like one.
+    Number,
     /// A quoted string, without its quotes and escapes.
     Text(String),
     /// One of `{}[]<>:,;-/`.
@@ -48,8 +50,9 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             }
             _ if is_word(byte) => {
                 let end = word_end(bytes, at);
+                let number = matches!(byte, b'0'..=b'9' | b'.');
                 found.push(Token {
-                    kind: Kind::Word,
+                    kind: if number { Kind::Number } else { Kind::Name },
                     span: start..end,
                 });
                 end
@@ -65,12 +68,16 @@ fn is_word(byte: u8) -> bool {
 }
 
 fn word_end(bytes: &[u8], start: usize) -> usize {
-    let number = bytes[start].is_ascii_digit() || bytes[start] == b'.';
+    let name = !matches!(bytes[start], b'0'..=b'9' | b'.');
     let mut end = start + 1;
     while let Some(&byte) = bytes.get(end) {
-        let exponent_sign =
-            number && matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E');
-        if !is_word(byte) && !exponent_sign {
+        let belongs = if name {
+            byte.is_ascii_alphanumeric() || byte == b'_'
+        } else {
+            let exponent = matches!(bytes[end - 1], b'e' | b'E');
+            is_word(byte) || (exponent && matches!(byte, b'+' | b'-'))
+        };
+        if !belongs {
             break;
         }
         end += 1;

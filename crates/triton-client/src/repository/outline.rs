@@ -242,7 +242,7 @@ impl Parser<'_> {
         while let Some(token) = self.tokens.get(self.at) {
             match token.kind {
                 Kind::Mark(b'}' | b'>') => break,
-                Kind::Word => {
+                Kind::Name => {
                     if let Some(field) = self.field(depth) {
                         fields.push(field);
                     }
@@ -281,13 +281,14 @@ impl Parser<'_> {
                 Value::List(self.items(depth + 1))
             }
             Kind::Text(_) => Value::Scalar(self.strings()),
-            Kind::Word => {
+            Kind::Name | Kind::Number => {
                 self.at += 1;
                 Value::Scalar(self.text.get(first.span.clone())?.to_owned())
             }
             Kind::Mark(b'-') => {
                 self.at += 1;
-                if matches!(self.tokens.get(self.at), Some(next) if next.kind == Kind::Word) {
+                if matches!(self.tokens.get(self.at), Some(next) if matches!(next.kind, Kind::Name | Kind::Number))
+                {
                     self.at += 1;
                 }
                 Value::Scalar("-".to_owned())
@@ -312,7 +313,10 @@ impl Parser<'_> {
                     break;
                 }
                 Kind::Mark(b'}' | b'>') => break,
-                Kind::Mark(b'{' | b'<' | b'[' | b'-') | Kind::Word | Kind::Text(_) => {
+                Kind::Mark(b'{' | b'<' | b'[' | b'-')
+                | Kind::Name
+                | Kind::Number
+                | Kind::Text(_) => {
                     let before = self.at;
                     items.extend(self.value(depth));
                     // Too deep: passed over.
@@ -344,3 +348,7 @@ impl Parser<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "outline_tests.rs"]
+mod tests;

@@ -170,7 +170,13 @@ fn parse(
             Ok(config) => return Some(config),
             Err(error) => error,
         };
-        let Some((key, whole)) = outline.around(&error.span) else {
+        // An open string is noticed where its line ends, just behind its field.
+        let start = error.span.start;
+        let before = start.saturating_sub(1)..start;
+        let around = outline
+            .around(&error.span)
+            .or_else(|| outline.around(&before));
+        let Some((key, whole)) = around else {
             mistake(error, None);
             return None;
         };

@@ -33,7 +33,8 @@ pub(super) fn check(model: &Model, lint: &mut Lint<'_>) {
         );
         return;
     }
-    if !config.backend.is_empty() || !config.platform.is_empty() {
+    let said = !config.backend.is_empty() || !config.platform.is_empty();
+    if said || !variant.was_read("platform") {
         return;
     }
     match variant.backend(&model.dir, &model.folders) {

@@ -67,10 +67,13 @@ fn files(model: &Model, lint: &Lint<'_>, version: u64) -> Vec<PathBuf> {
 }
 
 fn missing(lint: &mut Lint<'_>, version: u64, file: PathBuf) {
-    let key = if lint.variant.config.default_model_filename.is_empty() {
-        "backend"
-    } else {
+    let config = &lint.variant.config;
+    let key = if !config.default_model_filename.is_empty() {
         "default_model_filename"
+    } else if config.backend.is_empty() && !config.platform.is_empty() {
+        "platform"
+    } else {
+        "backend"
     };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let message =
