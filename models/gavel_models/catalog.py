@@ -31,11 +31,10 @@ class ViewFeature:
 
 @dataclass(frozen=True)
 class Derived:
-    """One derived feature; `transform` already holds its parameters."""
+    """One derived feature; `transform` already holds its parameters, and is None for `is_missing`."""
 
     name: str
-    kind: str
-    transform: partial
+    transform: partial | None
     inputs: tuple[str, ...]
     default: Value
 
@@ -87,7 +86,7 @@ class Catalog:
         return Evaluated(values, missing)
 
     def _derive(self, feature: Derived, values: dict[str, Value], missing: set[str]) -> None:
-        if feature.kind == "is_missing":
+        if feature.transform is None:
             values[feature.name] = float(feature.inputs[0] in missing)
         elif all(name in values for name in feature.inputs):
             values[feature.name] = feature.transform(*(values[name] for name in feature.inputs))
@@ -103,7 +102,8 @@ def _derived(name: str, spec: dict) -> Derived:
     default = spec.pop("default", 0)
     if kind == "ratio":
         spec["default"] = default
-    return Derived(name, kind, partial(TRANSFORMS[kind], **spec) if kind in TRANSFORMS else partial(bool), inputs, default)
+    transform = None if kind == "is_missing" else partial(TRANSFORMS[kind], **spec)
+    return Derived(name, transform, inputs, default)
 
 
 def _in_order(features: list[Derived]) -> list[Derived]:

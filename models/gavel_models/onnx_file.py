@@ -31,7 +31,12 @@ def graph(
 
 
 def stamped(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model with our IR version and producer."""
+    """The same model with our IR version and producer, and only the operator sets that it uses."""
+    used = {node.domain for node in model.graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    del model.metadata_props[:]
     model.ir_version = IR_VERSION
     model.producer_name = "gavel"
     model.producer_version = ""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from gavel_models import onnx_file
 
@@ -30,9 +31,10 @@ def quantise(source: Path, target: Path, rows: np.ndarray) -> None:
     """
     reader = _Rows(onnx_file.session(source).get_inputs()[0].name, rows)
     with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "quantised.onnx"
+        inferred, raw = Path(folder) / "inferred.onnx", Path(folder) / "quantised.onnx"
+        quant_pre_process(source, inferred, skip_symbolic_shape=True)
         quantize_static(
-            source,
+            inferred,
             raw,
             reader,
             quant_format=QuantFormat.QDQ,
@@ -45,6 +47,8 @@ def quantise(source: Path, target: Path, rows: np.ndarray) -> None:
                 "WeightSymmetric": True,
                 "AddQDQPairToWeight": True,
                 "QuantizeBias": False,
+                # Gemm and Relu fuse: only what enters a Gemm is quantised, and the last output stays FP32.
+                "OpTypesToExcludeOutputQuantization": ["Gemm"],
             },
         )
         onnx_file.save(onnx_file.stamped(onnx.load(raw)), target)

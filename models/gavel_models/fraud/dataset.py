@@ -49,6 +49,10 @@ class Dataset:
     stores: views.Timeline
     catalog: Catalog
 
+    def example(self, payment: Payment) -> Example:
+        """`payment`, which need not be one of ours, as a request at its time."""
+        return _example(payment, self.cards, self.stores, self.catalog, without_timestamp=False)
+
 
 def load(catalog: Catalog, seed: int = 7) -> Dataset:
     """Everything, oldest first."""

@@ -46,7 +46,7 @@ class TritonPythonModel:
             columns = [[_numpy(request, name) for name in self.inputs] for request in requests]
             feeds = {name: _concatenate([row[i] for row in columns]) for i, name in enumerate(self.inputs)}
             results = self.session.run(self.outputs, feeds)
-        except Exception as problem:  # noqa: BLE001: whatever it is, it is this batch's answer
+        except Exception as problem:  # whatever it is, it is this batch's answer
             error = pb_utils.TritonError(str(problem))
             return [pb_utils.InferenceResponse(error=error) for _ in requests]
         if len(requests) == 1:
