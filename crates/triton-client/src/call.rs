@@ -57,9 +57,7 @@ impl Call {
         let model = Arc::clone(&request.model);
         let wanted = request.outputs.clone();
         let limit = endpoint.options.max_message_bytes;
-        let mut client = GrpcInferenceServiceClient::new(channel)
-            .max_decoding_message_size(limit)
-            .max_encoding_message_size(limit);
+        let mut client = GrpcInferenceServiceClient::new(channel).max_decoding_message_size(limit);
         let sent = client.model_infer(request.into_proto());
         tokio::pin!(sent);
 

@@ -85,6 +85,7 @@ impl Endpoint {
         request: InferRequest,
         deadline: Instant,
     ) -> Result<InferResponse, InferError> {
+        self.check_size(&request)?;
         let call = self.admit(&request.model, deadline, Instant::now())?;
         let (waiter, answer) = oneshot::channel();
         tokio::spawn(call.run(request, waiter));
@@ -96,6 +97,17 @@ impl Endpoint {
             }),
             Err(_) => Err(InferError::Deadline),
         }
+    }
+
+    /// A request over the limit is not left to the encoder, which would notice it mid-stream and
+    /// reset the stream: a cancellation on the wire.
+    fn check_size(&self, request: &InferRequest) -> Result<(), InferError> {
+        let (size, limit) = (request.size_bytes(), self.options.max_message_bytes);
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!("its inputs are {size} bytes, and the limit is {limit} bytes");
+        Err(InferError::Caller { message })
     }
 
     fn admit(

@@ -121,10 +121,7 @@ impl InferError {
                     message: message.to_owned(),
                 }
             }
-            // tonic's own, for a message over our limit in either direction
-            Code::OutOfRange if message.contains("encoded message") => Self::Caller {
-                message: message.to_owned(),
-            },
+            // tonic's own, for an answer over our limit
             Code::OutOfRange => model(ModelFault::WrongOutput),
             Code::Internal if message.starts_with("Stub process") => Self::Server {
                 message: message.to_owned(),
@@ -246,24 +243,6 @@ mod tests {
                 "{code:?}"
             );
         }
-    }
-
-    #[test]
-    fn our_own_message_limits_blame_who_was_too_big() {
-        let answer =
-            "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
-        let wrong = InferError::classify(Code::OutOfRange, answer);
-        assert!(matches!(
-            wrong,
-            InferError::Model {
-                fault: ModelFault::WrongOutput,
-                ..
-            }
-        ));
-        let request =
-            "Error, encoded message length too large: found 9 bytes, the limit is: 8 bytes";
-        let wrong = InferError::classify(Code::OutOfRange, request);
-        assert!(matches!(wrong, InferError::Caller { .. }), "{wrong:?}");
     }
 
     #[test]

@@ -65,6 +65,11 @@ pub struct OutputTensor {
 }
 
 impl InferRequest {
+    /// What the request weighs on the wire, in bytes, less its names.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.inputs.iter().map(|input| input.data.len()).sum()
+    }
+
     pub(crate) fn into_proto(self) -> ModelInferRequest {
         let mut inputs = Vec::with_capacity(self.inputs.len());
         let mut raw_input_contents = Vec::with_capacity(self.inputs.len());

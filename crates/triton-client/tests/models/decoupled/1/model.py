@@ -1,0 +1,6 @@
+"""Never called: decoupled models refuse ModelInfer."""
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return None

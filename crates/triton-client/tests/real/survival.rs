@@ -1,0 +1,199 @@
+//! Impatient callers, frozen and killed servers: Triton survives us, and we find it again.
+
+use std::time::Duration;
+
+use testkit::Triton;
+use tokio::time::{Instant, sleep};
+use triton_client::{BreakerState, EndpointOptions, EndpointSet, InferError, ModelFault};
+
+use crate::client::{MS, ask, client, client_with, mlp, repository, slow};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn survival() {
+    let repository = repository(&["mlp", "slow"]);
+    let mut triton = Triton::start(repository.path());
+
+    impatient_callers_do_not_harm_it(&triton).await;
+    frozen_and_thawed(&triton).await;
+    killed_and_restarted(&mut triton).await;
+    a_graceful_end_is_not_the_models_end(&triton).await;
+}
+
+/// 64 callers whose deadlines are shorter than the model takes. With cancellation on the wire,
+/// or with `grpc-timeout`, this server or the connection dies within seconds.
+async fn impatient_callers_do_not_harm_it(triton: &Triton) {
+    let client = client_with(
+        triton,
+        EndpointOptions {
+            slow_call: MS * 5000,
+            ..Default::default()
+        },
+    );
+    let until = Instant::now() + Duration::from_secs(5);
+    let callers = (0..64).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let mut late = 0;
+            while Instant::now() < until {
+                match client.infer(slow(8.0), Instant::now() + MS * 6).await {
+                    Err(InferError::Deadline) => late += 1,
+                    Err(InferError::Infeasible { .. }) => sleep(MS * 6).await,
+                    // `predicted` is what makes them rare; its trials are the rest.
+                    other => panic!("neither late nor infeasible: {other:?}"),
+                }
+            }
+            late
+        })
+    });
+    let mut late = 0;
+    for caller in callers.collect::<Vec<_>>() {
+        late += caller.await.expect("it ran");
+    }
+    assert!(late >= 64, "{late}");
+    assert!(triton.is_alive());
+
+    // Without the prediction in the way: every call goes out, and every waiter leaves.
+    let mut calls = 0;
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        let fresh = client_with(
+            triton,
+            EndpointOptions {
+                slow_call: MS * 5000,
+                ..Default::default()
+            },
+        );
+        let waves = (0..64).map(|_| {
+            let client = fresh.clone();
+            tokio::spawn(async move { client.infer(slow(8.0), Instant::now() + MS * 6).await })
+        });
+        for call in waves.collect::<Vec<_>>() {
+            let answer = call.await.expect("it ran");
+            let late = matches!(
+                answer,
+                Err(InferError::Deadline | InferError::Infeasible { .. })
+            );
+            assert!(late || answer.is_ok(), "{answer:?}");
+            calls += 1;
+        }
+        drain(&fresh).await;
+    }
+    assert!(calls > 500, "{calls}");
+    assert!(triton.is_alive());
+    ask(&client, mlp()).await.expect("it answers as before");
+}
+
+/// Waits until nothing is out any more.
+async fn drain(client: &EndpointSet) {
+    while client.states()[0].in_flight > 0 {
+        sleep(MS * 5).await;
+    }
+}
+
+/// 20 requests a second of 50 ms each; the last answer.
+async fn trickle(
+    client: &EndpointSet,
+    limit: Duration,
+    mut done: impl FnMut(&Result<(), InferError>) -> bool,
+) -> Vec<Result<(), InferError>> {
+    let started = Instant::now();
+    let mut answers = Vec::new();
+    loop {
+        let at = Instant::now();
+        let answer = client.infer(mlp(), at + MS * 50).await.map(drop);
+        let stop = done(&answer);
+        answers.push(answer);
+        if stop {
+            return answers;
+        }
+        assert!(
+            started.elapsed() < limit,
+            "not within {limit:?}: {:?}, {client:?}",
+            answers.last()
+        );
+        tokio::time::sleep_until(at + MS * 50).await;
+    }
+}
+
+async fn frozen_and_thawed(triton: &Triton) {
+    let client = client_with(triton, EndpointOptions::default());
+    trickle(&client, Duration::from_secs(10), Result::is_ok).await;
+    triton.stop();
+    let seconds = Duration::from_secs(10);
+    let answers = trickle(&client, seconds, |a| *a == Err(InferError::BreakerOpen)).await;
+    let late = answers
+        .iter()
+        .filter(|answer| **answer == Err(InferError::Deadline))
+        .count();
+    assert!(late >= 5, "{answers:?}");
+    let until = Instant::now() + Duration::from_secs(3);
+    trickle(&client, seconds, |answer| {
+        assert!(
+            matches!(answer, Err(InferError::BreakerOpen | InferError::Deadline)),
+            "{answer:?}"
+        );
+        Instant::now() > until
+    })
+    .await;
+    triton.cont();
+    trickle(&client, seconds, Result::is_ok).await;
+    assert_eq!(client.states()[0].state, BreakerState::Closed);
+    drain(&client).await;
+    assert!(
+        triton.is_alive(),
+        "what was sent while it slept did not crash it"
+    );
+}
+
+async fn killed_and_restarted(triton: &mut Triton) {
+    let client = client_with(triton, EndpointOptions::default());
+    trickle(&client, Duration::from_secs(10), Result::is_ok).await;
+    let in_flight = tokio::spawn({
+        let client = client.clone();
+        async move { ask(&client, slow(5000.0)).await }
+    });
+    sleep(MS * 50).await;
+    triton.kill9();
+    let answer = in_flight.await.expect("it ran");
+    assert!(
+        matches!(answer, Err(InferError::Server { .. })),
+        "{answer:?}"
+    );
+    trickle(&client, Duration::from_secs(10), |a| {
+        *a == Err(InferError::BreakerOpen)
+    })
+    .await;
+    let why = client.states()[0].why.clone().expect("a reason");
+    assert!(why.to_lowercase().contains("connect"), "{why}");
+    triton.restart();
+    trickle(&client, Duration::from_secs(10), Result::is_ok).await;
+    assert_eq!(client.states()[0].state, BreakerState::Closed);
+}
+
+/// After SIGTERM, what is in flight finishes and what is new is turned away as not ready.
+async fn a_graceful_end_is_not_the_models_end(triton: &Triton) {
+    let client = client(triton);
+    let in_flight = tokio::spawn({
+        let client = client.clone();
+        async move { ask(&client, slow(1500.0)).await }
+    });
+    sleep(MS * 200).await;
+    triton.terminate();
+    sleep(MS * 300).await;
+    let answer = ask(&client, mlp()).await;
+    let Err(InferError::Model {
+        fault: ModelFault::NotReady,
+        message,
+    }) = &answer
+    else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(
+        message,
+        "Request for unknown model: 'mlp' has no available versions"
+    );
+    in_flight
+        .await
+        .expect("it ran")
+        .expect("what was in flight is finished");
+}

@@ -1,0 +1,73 @@
+//! Timing, exactly: on a paused clock against the fake, without a kernel in between.
+
+mod deadlines;
+mod health;
+mod replies;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use fake_triton::{FakeModel, FakeTriton, Step, Tensor};
+use tokio::time::{Instant, advance, sleep};
+use triton_client::{
+    BreakerState, ControlError, Dtype, EndpointOptions, EndpointSet, InferError, InferRequest,
+    InferResponse, InputTensor, ModelFault,
+};
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const UNAVAILABLE: i32 = 14;
+pub(crate) const INVALID_ARGUMENT: i32 = 3;
+pub(crate) const INTERNAL: i32 = 13;
+
+pub(crate) fn fake() -> FakeTriton {
+    let double = |request: &fake_triton::ReceivedRequest| {
+        let Some(x) = request.input("x") else {
+            return Vec::new();
+        };
+        let doubled: Vec<f32> = x.to_fp32().iter().map(|value| value * 2.0).collect();
+        vec![Tensor::fp32("y", &x.shape, &doubled)]
+    };
+    let model = FakeModel::new("m")
+        .input("x", "FP32", &[2])
+        .output("y", "FP32", &[2]);
+    FakeTriton::new().model(model.answer(double))
+}
+
+pub(crate) fn client(fake: &FakeTriton) -> EndpointSet {
+    client_with(fake, EndpointOptions::default())
+}
+
+pub(crate) fn client_with(fake: &FakeTriton, options: EndpointOptions) -> EndpointSet {
+    let connector = fake.connector();
+    EndpointSet::with_connector("fake", move || connector(), options)
+}
+
+pub(crate) fn request() -> InferRequest {
+    let data: Vec<u8> = [1.5_f32, -2.0]
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    InferRequest {
+        model: Arc::from("m"),
+        version: None,
+        id: String::new(),
+        inputs: vec![InputTensor {
+            name: Arc::from("x"),
+            dtype: Dtype::Fp32,
+            shape: vec![1, 2],
+            data: Bytes::from(data),
+        }],
+        outputs: vec![Arc::from("y")],
+    }
+}
+
+pub(crate) async fn infer(
+    client: &EndpointSet,
+    budget: Duration,
+) -> Result<InferResponse, InferError> {
+    client.infer(request(), Instant::now() + budget).await
+}
+
+pub(crate) fn state(client: &EndpointSet) -> BreakerState {
+    client.states()[0].state
+}

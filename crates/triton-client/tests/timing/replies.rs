@@ -1,0 +1,106 @@
+//! What comes back, and whether it is believed.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn answers_with_the_rows_that_came() {
+    let fake = fake();
+    let answer = infer(&client(&fake), MS * 50).await.expect("an answer");
+    assert_eq!(answer.model_version, "1");
+    let y = answer.output("y").expect("the output");
+    assert_eq!(
+        (y.dtype, y.shape.as_slice()),
+        (Dtype::Fp32, [1, 2].as_slice())
+    );
+    assert_eq!(
+        &y.data[..],
+        [3.0_f32.to_le_bytes(), (-4.0_f32).to_le_bytes()].concat()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_contradicts_itself_is_the_models_fault() {
+    let fake = fake();
+    let client = client(&fake);
+    for step in [
+        Step::ZeroBytes,
+        Step::Bytes(7),
+        Step::Bytes(12),
+        Step::NoOutputs,
+    ] {
+        fake.push("m", [step.clone()]);
+        let answer = infer(&client, MS * 20).await;
+        let wrong = matches!(
+            answer,
+            Err(InferError::Model {
+                fault: ModelFault::WrongOutput,
+                ..
+            })
+        );
+        assert!(wrong, "{step:?}: {answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_that_are_gone_and_models_that_load() {
+    let fake = fake();
+    let client = client(&fake);
+    let old = InferRequest {
+        version: Some(Arc::from("7")),
+        ..request()
+    };
+    let answer = client
+        .infer(old, Instant::now() + MS * 20)
+        .await
+        .expect_err("no such version");
+    assert!(answer.is_version_gone() && answer.is_not_ready());
+    fake.set_ready("m", false);
+    let answer = infer(&client, MS * 20).await.expect_err("it is loading");
+    assert!(answer.is_not_ready() && !answer.is_version_gone());
+    let unknown = InferRequest {
+        model: Arc::from("nope"),
+        ..request()
+    };
+    let answer = client
+        .infer(unknown, Instant::now() + MS * 20)
+        .await
+        .expect_err("unknown");
+    assert!(matches!(
+        answer,
+        InferError::Model {
+            fault: ModelFault::Unknown,
+            ..
+        }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_questions_keep_their_deadline_and_are_bounded() {
+    let fake = fake();
+    let client = client(&fake);
+    let described = client
+        .describe("m", Instant::now() + MS * 50)
+        .await
+        .expect("described");
+    assert_eq!(described.versions, ["1"]);
+    assert_eq!(described.inputs[0].shape, [-1, 2]);
+    assert_eq!(described.config.max_batch_size, 64);
+    let unknown = client.describe("nope", Instant::now() + MS * 50).await;
+    assert!(
+        matches!(unknown, Err(ControlError::NotFound { .. })),
+        "{unknown:?}"
+    );
+    fake.freeze();
+    for _ in 0..8 {
+        let answer = client.server_live(Instant::now() + MS * 20).await;
+        assert_eq!(answer, Err(ControlError::Deadline));
+    }
+    let ninth = client.server_live(Instant::now() + MS * 20).await;
+    assert!(
+        matches!(ninth, Err(ControlError::Unreachable { .. })),
+        "{ninth:?}"
+    );
+    fake.thaw();
+    sleep(MS * 20).await;
+    assert_eq!(client.server_live(Instant::now() + MS * 20).await, Ok(true));
+}
