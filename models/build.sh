@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains, exports, quantises and measures the models, and writes them into model_repository/, docs/models.md,
-# decisions/*.rules.toml (the scores), models/golden/ and examples/. Called by `make models`; about five minutes.
+# decisions/*.rules.toml (the scores), models/golden/ and examples/. Called by `make models`; about a minute after the downloads.
 # Everything is pinned (requirements.txt, data.txt) and seeded. PYTHON names the interpreter (default python3.11).
 set -euo pipefail
 
