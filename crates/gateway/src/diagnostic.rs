@@ -142,6 +142,12 @@ fn clamp(span: &Range<usize>, text: &str) -> Range<usize> {
     start..end
 }
 
+/// A number of things, in words.
+pub fn count(n: usize, thing: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{plural}")
+}
+
 /// The known name nearest to a mistyped one, as a sentence; `None` when nothing is near.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let limit = (found.chars().count() / 3).clamp(1, 3);

@@ -21,5 +21,6 @@ pub mod admin;
 pub mod check;
 pub mod load;
 mod local;
+mod repository;
 pub mod serve;
 pub mod watch;

@@ -12,7 +12,7 @@ use gateway::{
     check,
     config::{Config, LogFormat},
     decision,
-    diagnostic::Report,
+    diagnostic::{Report, count},
     load,
     serve::{self, Failure},
     telemetry::logs,
@@ -128,11 +128,15 @@ fn main() -> ExitCode {
         Command::Check => check_files(&config, &mut report),
         Command::Features(Features::Load { file }) => with_runtime(load_features(&config, &file, &mut report)),
     };
+    // Problems first, then what they amount to.
     if !report.diagnostics().is_empty() {
         eprintln!("{}\n", report.render(std::io::stderr().is_terminal()));
     }
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             eprintln!("gavel: {failure}");
             ExitCode::FAILURE
@@ -140,7 +144,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn with_runtime(run: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn with_runtime(run: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -148,33 +152,33 @@ fn with_runtime(run: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     runtime.block_on(run)
 }
 
-async fn serve(config: Config, report: &mut Report) -> Result<(), Failure> {
+async fn serve(config: Config, report: &mut Report) -> Result<String, Failure> {
     logs::init(&config.log);
     if report.errors() > 0 {
         return Err(Failure("the configuration has problems".into()));
     }
-    serve::run(config, report).await
+    serve::run(config, report).await?;
+    Ok("stopped".into())
 }
 
-fn check_files(config: &Config, report: &mut Report) -> Result<(), Failure> {
-    let summary = check::run(config, report);
-    let (errors, warnings) = (report.errors(), report.warnings());
-    if errors > 0 {
-        return Err(Failure(format!("{errors} errors, {warnings} warnings; {summary}")));
+fn check_files(config: &Config, report: &mut Report) -> Result<String, Failure> {
+    let checked = check::run(config, report);
+    let found = format!("{} and {}", count(report.errors(), "error"), count(report.warnings(), "warning"));
+    if report.errors() > 0 {
+        return Err(Failure(format!("{found} in {checked}")));
     }
-    println!("ok: {summary}; {warnings} warnings");
-    Ok(())
+    Ok(format!("ok: {checked}; {found}"))
 }
 
-async fn load_features(config: &Config, file: &Path, report: &mut Report) -> Result<(), Failure> {
+async fn load_features(config: &Config, file: &Path, report: &mut Report) -> Result<String, Failure> {
     let Some(decisions) = decision::read_folder(&config.decisions, report).filter(|_| report.errors() == 0) else {
         return Err(Failure("the features cannot be read".into()));
     };
     let store = features::Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
     let loaded = load::load(file, &decisions.catalog, &store, |line| eprintln!("{line}")).await?;
-    println!("{} rows written to {}, {} refused", loaded.written, config.store_url, loaded.refused);
+    let written = format!("{} written to {}", count(loaded.written, "row"), config.store_url);
     if loaded.refused > 0 {
-        return Err(Failure(format!("{} rows were refused", loaded.refused)));
+        return Err(Failure(format!("{}; {} refused", written, count(loaded.refused, "line"))));
     }
-    Ok(())
+    Ok(written)
 }

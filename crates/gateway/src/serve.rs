@@ -7,8 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use axum::Router;
 use features::Store;
 use tokio::{
     net::TcpListener,
@@ -22,7 +24,7 @@ use crate::{
     admin::{self, Admin},
     admission::Admission,
     binding::{self, Decision, Decisions, Remote},
-    config::{Config, ServerConfig, TritonConfig},
+    config::{Config, TritonConfig},
     decision,
     diagnostic::{Diagnostic, Report, Severity},
     ingress::{clients::Clients, grpc, http, server},
@@ -37,58 +39,81 @@ use crate::{
 #[error("{0}")]
 pub struct Failure(pub String);
 
-/// Serves until SIGTERM or SIGINT. Problems of the decision files go to `report`, and nothing is
-/// served while there are any.
+/// A gateway that is ready to be served, and what follows Triton for it.
+#[derive(Debug)]
+pub struct Service {
+    /// What decides.
+    pub gateway: Arc<Gateway>,
+    binder: Binder,
+}
+
+impl Service {
+    /// Reads the files and opens the store. Problems of the files go to `report`.
+    ///
+    /// # Errors
+    /// A file has problems, or the store cannot be opened. An unreachable store or Triton is none.
+    pub fn new(config: &Config, endpoints: Option<EndpointSet>, report: &mut Report) -> Result<Self, Failure> {
+        let bound = decisions(config, endpoints, report);
+        let Some((decisions, binder)) = bound.filter(|_| report.errors() == 0) else {
+            return Err(Failure("the files have problems; nothing is served until they are mended".into()));
+        };
+        let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+        let gateway = Gateway {
+            decisions,
+            store,
+            admission: Admission::new(config.server.max_in_flight),
+            clients: Clients::new(&config.clients),
+            telemetry: Telemetry::new(),
+            max_body_bytes: config.server.max_body_bytes,
+        };
+        Ok(Self { gateway: Arc::new(gateway), binder })
+    }
+
+    /// The public routes, HTTP and gRPC, and what tells gRPC clients their health.
+    pub fn routes(&self, body_timeout: Duration) -> (Router, grpc::Health) {
+        let (grpc_routes, health) = grpc::routes(Arc::clone(&self.gateway));
+        let routes = http::routes(Arc::clone(&self.gateway)).merge(grpc_routes);
+        (http::stamp(routes, body_timeout), health)
+    }
+
+    /// Binds decisions to what Triton serves, until `stop`.
+    pub async fn follow_triton(self, stop: CancellationToken) {
+        if let Some(endpoints) = self.binder.remote.endpoints.clone() {
+            watch::follow(&self.gateway.decisions, &self.binder, &endpoints, stop).await;
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The files have problems, the store cannot be opened, a port is taken, or some requests did not
+/// finish in time at the end.
 pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let metrics = telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
     let endpoints = endpoints(&config.triton)?;
-    let bound = decisions(&config, endpoints.clone(), report);
-    let Some((decisions, binder)) = bound.filter(|_| report.errors() == 0) else {
-        return Err(Failure("the files have problems; nothing is served until they are mended".into()));
-    };
-    let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+    let service = Service::new(&config, endpoints.clone(), report)?;
     let public = listen(config.server.listen, "--listen").await?;
     let private = listen(config.server.admin_listen, "--admin-listen").await?;
-    let gateway = Arc::new(Gateway {
-        decisions,
-        store,
-        admission: Admission::new(config.server.max_in_flight),
-        clients: Clients::new(&config.clients),
-        telemetry: Telemetry::new(),
-        max_body_bytes: config.server.max_body_bytes,
-    });
     let ready = Arc::new(AtomicBool::new(false));
-    let admin = Admin { gateway: Arc::clone(&gateway), endpoints: endpoints.clone(), metrics: metrics.clone(), ready: Arc::clone(&ready) };
-    serve(gateway, binder, endpoints, admin, (public, private), &config.server).await
-}
-
-async fn serve(
-    gateway: Arc<Gateway>,
-    binder: Binder,
-    endpoints: Option<EndpointSet>,
-    admin: Admin,
-    (public, private): (TcpListener, TcpListener),
-    config: &ServerConfig,
-) -> Result<(), Failure> {
+    let admin = Admin {
+        gateway: Arc::clone(&service.gateway),
+        endpoints,
+        metrics: metrics.clone(),
+        ready: Arc::clone(&ready),
+    };
     let stop = CancellationToken::new();
     let stop_admin = CancellationToken::new();
-    let ready = Arc::clone(&admin.ready);
-    let metrics = admin.metrics.clone();
-    let admin_server =
-        tokio::spawn(server::serve(private, admin::routes(admin), stop_admin.clone(), config.drain_timeout));
-    if let Some(endpoints) = endpoints {
-        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
-        tokio::spawn(async move { watch::follow(&gateway.decisions, &binder, &endpoints, stop).await });
-    }
+    let drain_timeout = config.server.drain_timeout;
+    tokio::spawn(server::serve(private, admin::routes(admin), stop_admin.clone(), drain_timeout));
     tokio::spawn(upkeep(metrics, stop.clone()));
-    let (grpc_routes, health) = grpc::routes(Arc::clone(&gateway));
-    let routes = http::stamp(http::routes(gateway).merge(grpc_routes), config.body_timeout);
-    let address = public.local_addr().map_err(|error| Failure(error.to_string()))?;
-    let admin_address = config.admin_listen;
-    let public_server = tokio::spawn(server::serve(public, routes, stop.clone(), config.drain_timeout));
+    let (routes, health) = service.routes(config.server.body_timeout);
+    tokio::spawn(service.follow_triton(stop.clone()));
+    let public_server = tokio::spawn(server::serve(public, routes, stop.clone(), drain_timeout));
     health.set(true).await;
     ready.store(true, Ordering::Release);
-    tracing::info!(%address, %admin_address, "serving");
+    tracing::info!(address = %config.server.listen, admin_address = %config.server.admin_listen, "serving");
+
     wait_for_signal().await?;
     tracing::info!("stopping: no new connections, finishing what is in flight");
     ready.store(false, Ordering::Release);
@@ -96,11 +121,9 @@ async fn serve(
     stop.cancel();
     let drained = public_server.await.unwrap_or(false);
     stop_admin.cancel();
-    admin_server.abort();
     if !drained {
-        return Err(Failure(format!("some requests did not finish within {:?}", config.drain_timeout)));
+        return Err(Failure(format!("some requests did not finish within {drain_timeout:?}")));
     }
-    tracing::info!("stopped");
     Ok(())
 }
 
@@ -165,7 +188,7 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure>
 
 /// Folds histogram samples into their buckets, so that they do not pile up between scrapes.
 async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
             _ = ticks.tick() => metrics.run_upkeep(),

@@ -52,7 +52,7 @@ impl Binder {
 }
 
 fn not_asked_yet() -> BindError {
-    BindError { message: "Triton has not been heard of yet".into(), hint: None }
+    BindError::plain("Triton has not said yet what it serves".into())
 }
 
 /// Follows Triton until `stop`.
@@ -106,7 +106,7 @@ fn next_state(
     let description = match answer {
         Ok(description) => description,
         Err(ControlError::NotFound { message }) => {
-            let error = BindError { message: format!("Triton does not serve `{name}`: {message}"), hint: None };
+            let error = BindError::plain(format!("Triton does not serve `{name}`: {message}"));
             return changed(before, ModelState::Unknown(error));
         }
         // Whether Triton can be asked is the breaker's to judge; what it served it may serve still.
@@ -119,7 +119,7 @@ fn next_state(
     };
     let newest = description.versions.iter().max_by_key(|v| v.parse::<u64>().unwrap_or(0));
     let Some(version) = newest else {
-        let error = BindError { message: format!("Triton serves no version of `{name}`"), hint: None };
+        let error = BindError::plain(format!("Triton serves no version of `{name}`"));
         return changed(before, ModelState::Unknown(error));
     };
     if known.is_some_and(|known| *known.version == **version && known.config == description.config) {

@@ -30,7 +30,8 @@ struct TierMetrics {
     answered: Vec<(Arc<str>, [Counter; 2])>,
     total: Histogram,
     stage: Histogram,
-    skips: [Counter; SkipReason::ALL.len()],
+    /// By reason, in the order of [`SkipReason::ALL`]; rules are never skipped.
+    skips: Vec<Counter>,
     ready: Gauge,
 }
 
@@ -63,13 +64,21 @@ impl DecisionMetrics {
                     .collect(),
                 total: histogram!("gavel_decision_duration_seconds", &label()),
                 stage: stage(&tier.name),
-                skips: SkipReason::ALL.map(|reason| {
-                    counter!(
-                        "gavel_tier_skips_total",
-                        "decision" => decision.to_string(), "tier" => tier.name.to_string(),
-                        "reason" => reason.name()
-                    )
-                }),
+                skips: tier
+                    .kind
+                    .model()
+                    .map(|_| {
+                        SkipReason::ALL.map(|reason| {
+                            counter!(
+                                "gavel_tier_skips_total",
+                                "decision" => decision.to_string(), "tier" => tier.name.to_string(),
+                                "reason" => reason.name()
+                            )
+                        })
+                    })
+                    .into_iter()
+                    .flatten()
+                    .collect(),
                 ready,
             }
         });
@@ -96,8 +105,9 @@ impl DecisionMetrics {
                     counters[usize::from(late)].increment(1);
                 }
             }
-            if let Some(skipped) = answer.skipped.iter().find(|skipped| skipped.tier == tier.name) {
-                tier.skips[skipped.reason as usize].increment(1);
+            let skipped = answer.skipped.iter().find(|skipped| skipped.tier == tier.name);
+            if let Some(counter) = skipped.and_then(|skipped| tier.skips.get(skipped.reason as usize)) {
+                counter.increment(1);
             }
         }
         self.decode.record(answer.timings_us.decode);

@@ -24,6 +24,13 @@ pub(crate) struct BindError {
     pub(crate) hint: Option<String>,
 }
 
+impl BindError {
+    /// A sentence that says what to do as well.
+    pub(crate) fn plain(message: String) -> Self {
+        Self { message, hint: None }
+    }
+}
+
 /// A model that fits.
 #[derive(Debug)]
 pub(crate) struct BoundModel {

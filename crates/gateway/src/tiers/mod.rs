@@ -70,7 +70,7 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
     for tier in &chain.remote {
         let started = Instant::now();
         let until = deadline.slice(started, tier.slice, Duration::ZERO);
-        let prepare_at = until.checked_sub(chain.in_process_cost()).unwrap_or(started);
+        let prepare_at = deadline.begin_by(until, chain.in_process_cost());
         let mut ask = pin!(tier.ask(row, until));
         let outcome = match select(ask.as_mut(), pin!(sleep_until(prepare_at))).await {
             Either::Left((outcome, _)) => outcome,
