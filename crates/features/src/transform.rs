@@ -212,3 +212,6 @@ fn haversine_km(lat1: f64, lng1: f64, lat2: f64, lng2: f64) -> f64 {
     // Rounding may push `a` a hair outside [0, 1], where the arcsine would be NaN.
     2.0 * EARTH_RADIUS_KM * a.clamp(0.0, 1.0).sqrt().asin()
 }
+
+#[cfg(test)]
+mod tests;

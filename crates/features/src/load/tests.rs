@@ -1,1 +1,136 @@
+use std::time::{Duration, UNIX_EPOCH};
 
+use proptest::prelude::*;
+
+use super::*;
+
+fn catalog() -> Catalog {
+    Catalog::parse(
+        r#"
+        entities = { card_id = "string", store_id = "int64" }
+        [views.card]
+        entity = "card_id"
+        features.count = { dtype = "int64", default = 0 }
+        features.mean = { dtype = "float32", default = 0.0 }
+        features.sum = { dtype = "float64", default = 0.0 }
+        features.flag = { dtype = "bool", default = false }
+        features.name = { dtype = "string", default = "" }
+        [views.pair]
+        entity = ["store_id", "card_id"]
+        features.a = { dtype = "float64", default = 0.0 }
+        "#,
+    )
+    .unwrap()
+}
+
+fn error(line: &str) -> String {
+    parse_line(&catalog(), line).expect_err(line).to_string()
+}
+
+#[test]
+fn a_line_is_a_typed_row() {
+    let line = r#"{"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00.5Z",
+        "values":{"count":-3,"mean":1.5,"sum":0.1,"flag":true,"name":null}}"#;
+    let row = parse_line(&catalog(), line).unwrap();
+    assert_eq!(row.view(), "card");
+    assert_eq!(
+        row.event_time(),
+        UNIX_EPOCH + Duration::from_millis(1_567_245_600_500)
+    );
+    assert_eq!(row.entity, [Value::String("4022".into())]);
+    // In the order of the features' names: count, flag, mean, name, sum.
+    assert_eq!(
+        row.values,
+        [
+            Some(Value::Int64(-3)),
+            Some(Value::Bool(true)),
+            Some(Value::Float32(1.5)),
+            None,
+            Some(Value::Float64(0.1)),
+        ]
+    );
+}
+
+#[test]
+fn without_a_time_it_is_now_and_without_a_value_null() {
+    let before = SystemTime::now();
+    let line = r#"{"view":"pair","entity":{"card_id":"a","store_id":7},"values":{}}"#;
+    let row = parse_line(&catalog(), line).unwrap();
+    assert!(row.event_time() >= before && row.event_time() <= SystemTime::now());
+    assert_eq!(row.entity, [Value::Int64(7), Value::String("a".into())]);
+    assert_eq!(row.values, [None]);
+}
+
+#[test]
+fn whole_numbers_are_floats_too_but_not_the_reverse() {
+    let line =
+        |values: &str| format!(r#"{{"view":"card","entity":{{"card_id":"a"}},"values":{values}}}"#);
+    let row = parse_line(&catalog(), &line(r#"{"mean":3,"sum":3}"#)).unwrap();
+    assert_eq!(row.values[2], Some(Value::Float32(3.0)));
+    assert_eq!(
+        error(&line(r#"{"count":3.0}"#)),
+        "`count` is int64, and 3.0 is not one"
+    );
+    assert_eq!(
+        error(&line(r#"{"mean":1e39}"#)),
+        "`mean` is float32, and 1e+39 is not one"
+    );
+    assert_eq!(
+        error(&line(r#"{"count":9223372036854775808}"#)),
+        "`count` is int64, and 9223372036854775808 is not one"
+    );
+    assert_eq!(
+        error(&line(r#"{"flag":1}"#)),
+        "`flag` is bool, and 1 is not one"
+    );
+    assert!(error(&line(r#"{"sum":1e999}"#)).contains("out of range"));
+}
+
+#[test]
+fn what_does_not_fit_is_said_in_a_sentence() {
+    for (line, said) in [
+        (
+            r#"{"view":"crad","entity":{},"values":{}}"#,
+            "there is no view `crad` (did you mean `card`?)",
+        ),
+        (
+            r#"{"view":"card","entity":{},"values":{}}"#,
+            "a row of view `card` needs the entity `card_id`",
+        ),
+        (
+            r#"{"view":"card","entity":{"card_id":"a","store":1},"values":{}}"#,
+            "there is no entity of view `card` `store`",
+        ),
+        (
+            r#"{"view":"card","entity":{"card_id":4022},"values":{}}"#,
+            "`card_id` is string, and 4022 is not one",
+        ),
+        (
+            r#"{"view":"card","entity":{"card_id":"a"},"values":{"cuont":1}}"#,
+            "there is no feature of view `card` `cuont` (did you mean `count`?)",
+        ),
+    ] {
+        assert_eq!(error(line), said);
+    }
+    assert!(
+        error(r#"{"view":"card","entity":{"card_id":"a"},"values":{},"event_time":"yesterday"}"#)
+            .starts_with("event_time \"yesterday\" is not a time such as")
+    );
+    assert!(error(r#"{"view":"card","entiy":{}}"#).contains("unknown field `entiy`"));
+    assert!(error("").contains("EOF"));
+    let deep = format!(
+        r#"{{"view":"card","entity":{{}},"values":{{"a":{}"#,
+        "[".repeat(100_000)
+    );
+    assert!(error(&deep).contains("recursion limit"));
+}
+
+proptest! {
+    #[test]
+    fn no_line_panics(line in prop_oneof![
+        ".*",
+        r#"\{"view":"(card|pair)","entity":\{"(card_id|store_id)":("a"|1|null)\},"event_time":"[0-9TZ:.+-]{0,24}","values":\{"(count|mean|name)":(1|-2.5|1e400|"x"|null|\[\])\}\}"#,
+    ]) {
+        let _ = parse_line(&catalog(), &line);
+    }
+}

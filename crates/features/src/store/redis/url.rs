@@ -71,9 +71,8 @@ fn check(url: &str) -> Result<(), String> {
     let info = url
         .into_connection_info()
         .map_err(|error| error.to_string())?;
-    match info.addr() {
-        ConnectionAddr::TcpTls { .. } => use_ring(),
-        _ => {}
+    if let ConnectionAddr::TcpTls { .. } = info.addr() {
+        use_ring();
     }
     Ok(())
 }

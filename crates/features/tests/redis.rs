@@ -1,0 +1,213 @@
+//! The store on a real Redis: what it costs, and what happens when Redis freezes, dies or returns.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::Bench;
+use features::{StoreError, StoreOutcome};
+use testkit::Redis;
+use tokio::time::{Instant, sleep};
+
+const SLICE: Duration = Duration::from_millis(10);
+const AMPLE: Duration = Duration::from_secs(5);
+
+/// Sends one command and returns what came, as far as one read gets it.
+fn command(redis: &Redis, words: &[&[u8]]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).unwrap();
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    stream.write_all(&request).unwrap();
+    let mut answer = vec![0; 1 << 16];
+    let length = stream.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn one_command_per_request_however_many_views() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(10).await;
+    bench.store.ping().await.unwrap();
+    command(&redis, &[b"CONFIG", b"RESETSTAT"]);
+    for i in 0..50 {
+        assert_eq!(
+            bench.check(i % 10, 9 - i % 10, AMPLE).await,
+            StoreOutcome::Answered
+        );
+    }
+    let statistics = command(&redis, &[b"INFO", b"commandstats"]);
+    let commands: Vec<&str> = statistics
+        .lines()
+        .filter(|line| line.starts_with("cmdstat"))
+        .collect();
+    // INFO counts after it has answered, so MGET is all there is, besides the reset itself.
+    let others = commands
+        .iter()
+        .filter(|line| !line.contains("mget") && !line.contains("config"));
+    assert_eq!(others.count(), 0, "{commands:?}");
+    assert!(
+        commands
+            .iter()
+            .any(|line| line.starts_with("cmdstat_mget:calls=50,")),
+        "{commands:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_large_load_is_stored_whole() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(2000).await;
+    for i in [0, 1, 999, 1999] {
+        assert_eq!(
+            bench.check(i, 1999 - i, AMPLE).await,
+            StoreOutcome::Answered
+        );
+        assert!(!bench.read(i, i, AMPLE).await.view_missing("card"));
+    }
+    assert!(bench.read(2000, 0, AMPLE).await.view_missing("card"));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_row_are_missing_and_counted() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(2).await;
+    command(
+        &redis,
+        &[b"SET", b"gavel:1:card:s\x01\0\0\x001", b"\x01nonsense"],
+    );
+    command(&redis, &[b"DEL", b"gavel:1:store:i\x01\0\0\0\0\0\0\0"]);
+    command(
+        &redis,
+        &[
+            b"LPUSH",
+            b"gavel:1:store:i\x01\0\0\0\0\0\0\0",
+            b"not a string",
+        ],
+    );
+    let row = bench.read(1, 1, AMPLE).await;
+    assert_eq!(row.store(), StoreOutcome::Answered);
+    assert!(row.view_missing("card") && row.view_missing("store"));
+    assert_eq!(row.discarded_rows(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frozen_and_thawed_it_gives_the_right_rows_to_the_right_requests() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(100).await;
+    for round in 0..3 {
+        // Reads of different keys are in flight, some with slices too short to get an answer, when
+        // the server freezes: their replies are still to come when it thaws.
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..50)
+            .map(|i| {
+                let (bench, done) = (bench.clone(), done.clone());
+                tokio::spawn(async move {
+                    let mut n = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        let slice = if n % 3 == 0 {
+                            Duration::from_micros(50)
+                        } else {
+                            SLICE
+                        };
+                        bench.check((i + n) % 100, (i * n) % 100, slice).await;
+                        n += 1;
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(5 + round)).await;
+        redis.stop();
+        sleep(Duration::from_millis(300)).await;
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        // The breaker is open by now, so that a decision waits for nothing.
+        let row = bench.read(1, 1, AMPLE).await;
+        assert_eq!(row.store(), StoreOutcome::Unavailable);
+        assert!(matches!(
+            bench.store.ping().await,
+            Err(StoreError::Unavailable { .. })
+        ));
+        redis.cont();
+        bench.recovers().await;
+        for i in 0..100 {
+            assert_eq!(bench.check(i, 99 - i, AMPLE).await, StoreOutcome::Answered);
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_and_started_again_it_is_used_again() {
+    let mut redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(5).await;
+    redis.kill();
+    for _ in 0..20 {
+        let outcome = bench.check(1, 1, AMPLE).await;
+        assert_eq!(outcome, StoreOutcome::Unavailable);
+    }
+    redis.restart();
+    bench.recovers().await;
+    // It came back empty: the rows are missing, the store is not.
+    assert!(bench.read(1, 1, AMPLE).await.view_missing("card"));
+    bench.fill(5).await;
+    assert!(!bench.read(1, 1, AMPLE).await.view_missing("card"));
+}
+
+#[tokio::test]
+async fn a_connection_that_redis_closed_while_idle_costs_no_request_its_features() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(2).await;
+    for _ in 0..5 {
+        command(&redis, &[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
+        assert_eq!(bench.check(1, 1, AMPLE).await, StoreOutcome::Answered);
+        assert!(!bench.read(1, 1, AMPLE).await.view_missing("card"));
+    }
+}
+
+#[tokio::test]
+async fn absent_at_start_it_is_found_when_it_comes() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let bench = Bench::new(&redis.url());
+    assert_eq!(bench.check(1, 1, AMPLE).await, StoreOutcome::Unavailable);
+    let asked = Instant::now();
+    let refused = bench.store.put(&bench.catalog, &[]).await;
+    assert!(refused.is_ok(), "nothing to write is written");
+    assert!(asked.elapsed() < AMPLE);
+    redis.restart();
+    bench.recovers().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_in_words() {
+    let redis = Redis::start();
+    command(&redis, &[b"CONFIG", b"SET", b"requirepass", b"right"]);
+    let address = redis.url().replace("redis://", "");
+    let wrong = Bench::new(&format!("redis://:wrong@{address}"));
+    let error = wrong.store.ping().await.unwrap_err().to_string();
+    assert!(
+        error.contains("can't be reached") && !error.contains("wrong@"),
+        "{error}"
+    );
+    let right = Bench::new(&format!("redis://:right@{address}"));
+    right.fill(2).await;
+    assert_eq!(right.check(1, 1, AMPLE).await, StoreOutcome::Answered);
+}
