@@ -10,9 +10,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", contract.display());
     let descriptors = protox::compile([&contract], [&root])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    std::fs::write(out.join("gavel_descriptor.bin"), descriptors.encode_to_vec())?;
+    std::fs::write(
+        out.join("gavel_descriptor.bin"),
+        descriptors.encode_to_vec(),
+    )?;
     tonic_prost_build::configure()
         .build_client(true)
+        .codec_path("crate::ingress::codec::ContractCodec")
         .btree_map(".gavel.v1.DecideResponse")
         .compile_fds(descriptors)?;
     Ok(())

@@ -46,13 +46,22 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     gauge!("gavel_in_flight").set(admin.gateway.admission.in_flight() as f64);
     for endpoint in admin.endpoints.iter().flat_map(EndpointSet::states) {
         let name = endpoint.name.to_string();
-        gauge!("gavel_endpoint_in_flight", "endpoint" => name.clone()).set(endpoint.in_flight as f64);
-        for state in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+        gauge!("gavel_endpoint_in_flight", "endpoint" => name.clone())
+            .set(endpoint.in_flight as f64);
+        for state in [
+            BreakerState::Closed,
+            BreakerState::Open,
+            BreakerState::HalfOpen,
+        ] {
             let is = f64::from(u8::from(endpoint.state == state));
             gauge!("gavel_endpoint_state", "endpoint" => name.clone(), "state" => state.to_string()).set(is);
         }
     }
-    ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render()).into_response()
+    (
+        [("content-type", "text/plain; version=0.0.4")],
+        admin.metrics.render(),
+    )
+        .into_response()
 }
 
 /// Ready as soon as requests are answered, by whatever tier: a pod without Triton still decides.
@@ -60,25 +69,39 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
         return "ready\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or shutting down\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not ready: starting or shutting down\n",
+    )
+        .into_response()
 }
 
 async fn decisions(State(admin): State<Admin>) -> Json<Value> {
-    let decisions: Vec<Value> = admin.gateway.decisions.iter().map(|decision| {
-        let bound = decision.bound.load();
-        let tiers: Vec<Value> = decision.definition.tiers.iter().map(|tier| {
-            let issue = bound.issues.iter().find(|issue| issue.tier == tier.name);
-            let model = tier.kind.model().map(|model| &*model.name);
-            match issue {
-                None => json!({"tier": &*tier.name, "model": model, "ready": true}),
-                Some(issue) => json!({
-                    "tier": &*tier.name, "model": model, "ready": false,
-                    "why": issue.message, "hint": issue.hint,
-                }),
-            }
-        }).collect();
-        json!({"decision": &*decision.definition.name, "tiers": tiers})
-    }).collect();
+    let decisions: Vec<Value> = admin
+        .gateway
+        .decisions
+        .iter()
+        .map(|decision| {
+            let bound = decision.bound.load();
+            let tiers: Vec<Value> = decision
+                .definition
+                .tiers
+                .iter()
+                .map(|tier| {
+                    let issue = bound.issues.iter().find(|issue| issue.tier == tier.name);
+                    let model = tier.kind.model().map(|model| &*model.name);
+                    match issue {
+                        None => json!({"tier": &*tier.name, "model": model, "ready": true}),
+                        Some(issue) => json!({
+                            "tier": &*tier.name, "model": model, "ready": false,
+                            "why": issue.message, "hint": issue.hint,
+                        }),
+                    }
+                })
+                .collect();
+            json!({"decision": &*decision.definition.name, "tiers": tiers})
+        })
+        .collect();
     let endpoints: Vec<Value> = admin
         .endpoints
         .iter()

@@ -28,7 +28,10 @@ pub struct Permit {
 impl Admission {
     /// Admits up to `limit` decisions at once.
     pub fn new(limit: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(limit)), limit }
+        Self {
+            slots: Arc::new(Semaphore::new(limit)),
+            limit,
+        }
     }
 
     /// A permit at once, or a refusal at once: waiting would spend the caller's budget.
@@ -36,7 +39,10 @@ impl Admission {
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => Ok(Permit { _slot: slot }),
             Err(_) => {
-                let detail = format!("{} decisions are being made already, which is the limit", self.limit);
+                let detail = format!(
+                    "{} decisions are being made already, which is the limit",
+                    self.limit
+                );
                 Err(Rejection::new(Kind::Overloaded, detail).retry_after(RETRY_AFTER))
             }
         }

@@ -73,10 +73,14 @@ pub struct Timings {
 impl Timings {
     /// Stage names and durations, in the order in which they ran, `total` first.
     pub fn stages(&self) -> impl Iterator<Item = (&str, Duration)> {
-        [("total", self.total), ("decode", self.decode), ("features", self.features)]
-            .into_iter()
-            .chain(self.tiers.iter().map(|(tier, took)| (&**tier, *took)))
-            .chain([("policy", self.policy)])
+        [
+            ("total", self.total),
+            ("decode", self.decode),
+            ("features", self.features),
+        ]
+        .into_iter()
+        .chain(self.tiers.iter().map(|(tier, took)| (&**tier, *took)))
+        .chain([("policy", self.policy)])
     }
 }
 

@@ -24,7 +24,11 @@ impl Deadline {
     /// The smallest of the decision's own budget and what the caller asks for, from `received` on.
     pub fn new(received: Instant, budget: Duration, asked: Option<Duration>) -> Self {
         let budget = asked.map_or(budget, |asked| asked.min(budget));
-        Self { received, at: received + budget, reserve: ANSWER_RESERVE.min(budget / 5) }
+        Self {
+            received,
+            at: received + budget,
+            reserve: ANSWER_RESERVE.min(budget / 5),
+        }
     }
 
     /// When the request was read.
@@ -45,7 +49,9 @@ impl Deadline {
 
     /// When to begin work that takes `cost` and must be done by `until`, started by a timer.
     pub fn begin_by(&self, until: Instant, cost: Duration) -> Instant {
-        until.checked_sub(cost + TIMER_LATENESS).unwrap_or(self.received)
+        until
+            .checked_sub(cost + TIMER_LATENESS)
+            .unwrap_or(self.received)
     }
 
     /// Whether an answer at `now` is late.
@@ -65,7 +71,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_smallest_budget_wins() {
         let received = Instant::now();
-        let answer_by = |budget, asked| Deadline::new(received, budget, asked).answer_by() - received;
+        let answer_by =
+            |budget, asked| Deadline::new(received, budget, asked).answer_by() - received;
         assert_eq!(answer_by(ms(95), None), ms(90));
         assert_eq!(answer_by(ms(95), Some(ms(50))), ms(45));
         assert_eq!(answer_by(ms(95), Some(ms(500))), ms(90));
@@ -79,7 +86,11 @@ mod tests {
         let deadline = Deadline::new(received, ms(95), None);
         let slice = |now, cap, keep| deadline.slice(received + now, cap, keep) - received;
         assert_eq!(slice(ms(0), Some(ms(10)), ms(0)), ms(10));
-        assert_eq!(slice(ms(80), Some(ms(40)), ms(2)), ms(88), "the cap is cut by what is kept");
+        assert_eq!(
+            slice(ms(80), Some(ms(40)), ms(2)),
+            ms(88),
+            "the cap is cut by what is kept"
+        );
         assert_eq!(slice(ms(5), None, ms(2)), ms(88), "unused time rolls over");
     }
 

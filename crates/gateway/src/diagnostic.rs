@@ -53,15 +53,22 @@ impl Report {
 
     /// Adds a problem.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if diagnostic.span.is_some() && !self.sources.contains_key(&diagnostic.file)
-            && let Ok(text) = std::fs::read_to_string(&diagnostic.file) {
-                self.add_source(&diagnostic.file, text);
+        if diagnostic.span.is_some()
+            && !self.sources.contains_key(&diagnostic.file)
+            && let Ok(text) = std::fs::read_to_string(&diagnostic.file)
+        {
+            self.add_source(&diagnostic.file, text);
         }
         self.diagnostics.push(diagnostic);
     }
 
     /// Adds an error about a whole file.
-    pub fn error(&mut self, file: &Path, message: impl Into<String>, hint: impl Into<Option<String>>) {
+    pub fn error(
+        &mut self,
+        file: &Path,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
         self.push(Diagnostic {
             file: file.to_owned(),
             span: None,
@@ -79,7 +86,10 @@ impl Report {
 
     /// How many problems stop the gateway from serving.
     pub fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
+        self.diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count()
     }
 
     /// How many problems do not.
@@ -91,15 +101,28 @@ impl Report {
     pub fn line(&self, diagnostic: &Diagnostic) -> Option<usize> {
         let text = self.sources.get(&diagnostic.file)?;
         let start = diagnostic.span.as_ref()?.start.min(text.len());
-        Some(text.as_bytes()[..start].iter().filter(|b| **b == b'\n').count() + 1)
+        Some(
+            text.as_bytes()[..start]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count()
+                + 1,
+        )
     }
 
     /// Draws every problem in its file, in order of file and place.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut ordered: Vec<&Diagnostic> = self.diagnostics.iter().collect();
         ordered.sort_by_key(|d| (d.file.clone(), d.span.as_ref().map_or(0, |s| s.start)));
-        let drawn: Vec<String> = ordered.iter().map(|d| renderer.render(&self.groups(d))).collect();
+        let drawn: Vec<String> = ordered
+            .iter()
+            .map(|d| renderer.render(&self.groups(d)))
+            .collect();
         drawn.join("\n\n")
     }
 
@@ -113,7 +136,9 @@ impl Report {
         let snippet = match (&diagnostic.span, self.sources.get(&diagnostic.file)) {
             (Some(span), Some(text)) => Some(
                 Snippet::source(&**text).path(file.clone()).annotation(
-                    AnnotationKind::Primary.span(clamp(span, text)).label(&diagnostic.key),
+                    AnnotationKind::Primary
+                        .span(clamp(span, text))
+                        .label(&diagnostic.key),
                 ),
             ),
             _ => None,
@@ -208,6 +233,9 @@ mod tests {
     #[test]
     fn far_names_are_not_suggested() {
         assert_eq!(did_you_mean("velocity", ["amount", "currency"]), None);
-        assert_eq!(did_you_mean("amuont", ["amount", "currency"]).as_deref(), Some("did you mean `amount`?"));
+        assert_eq!(
+            did_you_mean("amuont", ["amount", "currency"]).as_deref(),
+            Some("did you mean `amount`?")
+        );
     }
 }

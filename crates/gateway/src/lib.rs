@@ -1,26 +1,46 @@
 //! Gavel: decisions inside a latency budget, in front of NVIDIA Triton.
 //!
-//! Modules in the order in which a request meets them. Start with [`pipeline`].
+//! The first list of modules is in the order in which a request meets them. Start with [`pipeline`].
 
-pub mod config;
-pub mod diagnostic;
-
+// Bytes to a question, or a refusal.
 pub mod ingress;
+
 pub mod rejection;
+
 pub mod request;
+
+// The request's path.
 pub mod admission;
+
 pub mod pipeline;
+
 pub mod deadline;
-pub mod binding;
-pub mod decision;
+
 pub mod tiers;
+
 pub mod answer;
-pub mod telemetry;
+
+// What the path runs: decisions as written, bound to models and features.
+pub mod decision;
+
+pub mod binding;
+
+pub mod watch;
+
+mod local;
+
+mod repository;
+
+// The process: its settings, its life, what it tells.
+pub mod config;
+pub mod serve;
 
 pub mod admin;
+pub mod telemetry;
+
+// The other commands, and how problems in files are read and shown.
 pub mod check;
 pub mod load;
-mod local;
-mod repository;
-pub mod serve;
-pub mod watch;
+
+pub mod diagnostic;
+mod reader;

@@ -27,14 +27,21 @@ pub struct Loaded {
 }
 
 /// Loads a file of JSON lines, reporting refused lines and progress through `say`.
-pub async fn load(file: &Path, catalog: &Catalog, store: &Store, mut say: impl FnMut(&str)) -> Result<Loaded, Failure> {
-    let opened = File::open(file).map_err(|error| Failure(format!("cannot read {}: {error}", file.display())))?;
+pub async fn load(
+    file: &Path,
+    catalog: &Catalog,
+    store: &Store,
+    mut say: impl FnMut(&str),
+) -> Result<Loaded, Failure> {
+    let opened = File::open(file)
+        .map_err(|error| Failure(format!("cannot read {}: {error}", file.display())))?;
     let mut loaded = Loaded::default();
     let mut batch = Vec::with_capacity(BATCH_ROWS);
     let mut shown_at = Instant::now();
     for (i, line) in BufReader::new(opened).lines().enumerate() {
         let number = i + 1;
-        let line = line.map_err(|error| Failure(format!("{}:{number}: {error}", file.display())))?;
+        let line =
+            line.map_err(|error| Failure(format!("{}:{number}: {error}", file.display())))?;
         if line.trim().is_empty() {
             continue;
         }
@@ -59,8 +66,15 @@ pub async fn load(file: &Path, catalog: &Catalog, store: &Store, mut say: impl F
     Ok(loaded)
 }
 
-async fn put(catalog: &Catalog, store: &Store, batch: &mut Vec<features::Row>) -> Result<usize, Failure> {
-    store.put(catalog, batch).await.map_err(|error| Failure(format!("the rows were not written: {error}")))?;
+async fn put(
+    catalog: &Catalog,
+    store: &Store,
+    batch: &mut Vec<features::Row>,
+) -> Result<usize, Failure> {
+    store
+        .put(catalog, batch)
+        .await
+        .map_err(|error| Failure(format!("the rows were not written: {error}")))?;
     let written = batch.len();
     batch.clear();
     Ok(written)

@@ -20,10 +20,12 @@ pub(crate) fn load<'d>(
     config: &ModelsConfig,
     definitions: impl Iterator<Item = &'d Definition>,
 ) -> HashMap<String, ModelState> {
-    let names = definitions.flat_map(|definition| &definition.tiers).filter_map(|tier| match &tier.kind {
-        TierKind::Onnx { model } => Some(&*model.name),
-        TierKind::Triton { .. } | TierKind::Rules(_) => None,
-    });
+    let names = definitions
+        .flat_map(|definition| &definition.tiers)
+        .filter_map(|tier| match &tier.kind {
+            TierKind::Onnx { model } => Some(&*model.name),
+            TierKind::Triton { .. } | TierKind::Rules(_) => None,
+        });
     let names: BTreeSet<&str> = names.collect();
     if names.is_empty() {
         return HashMap::new();
@@ -31,7 +33,9 @@ pub(crate) fn load<'d>(
     let repository = Repository::read(config);
     let runtime = Runtime::load(config.onnxruntime.as_deref());
     let load = |name: &&str| {
-        let runtime = runtime.as_ref().map_err(|error| BindError::plain(error.to_string()))?;
+        let runtime = runtime
+            .as_ref()
+            .map_err(|error| BindError::plain(error.to_string()))?;
         load_one(&repository, runtime, name)
     };
     names
@@ -43,18 +47,31 @@ pub(crate) fn load<'d>(
         .collect()
 }
 
-fn load_one(repository: &Repository, runtime: &Runtime, name: &str) -> Result<KnownModel, BindError> {
+fn load_one(
+    repository: &Repository,
+    runtime: &Runtime,
+    name: &str,
+) -> Result<KnownModel, BindError> {
     let model = repository.model(name)?;
     let folder = model.dir.display();
-    let version =
-        *model.versions.last().ok_or_else(|| BindError::plain(format!("{folder} has no version folder such as 1/")))?;
-    let file = model
-        .model_file(version)
-        .ok_or_else(|| BindError::plain(format!("{folder} is no single ONNX model, so it cannot run in process")))?;
+    let version = *model
+        .versions
+        .last()
+        .ok_or_else(|| BindError::plain(format!("{folder} has no version folder such as 1/")))?;
+    let file = model.model_file(version).ok_or_else(|| {
+        BindError::plain(format!(
+            "{folder} is no single ONNX model, so it cannot run in process"
+        ))
+    })?;
     let sessions = std::thread::available_parallelism().map_or(2, usize::from);
-    let loaded =
-        LocalModel::load(runtime, &file, sessions).map_err(|error| BindError::plain(error.to_string()))?;
-    tracing::info!(model = name, version, cost_us = loaded.cost().as_micros() as u64, "model loaded in process");
+    let loaded = LocalModel::load(runtime, &file, sessions)
+        .map_err(|error| BindError::plain(error.to_string()))?;
+    tracing::info!(
+        model = name,
+        version,
+        cost_us = loaded.cost().as_micros() as u64,
+        "model loaded in process"
+    );
     Ok(KnownModel {
         config: model.config.clone(),
         version: version.to_string().into(),

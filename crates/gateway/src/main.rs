@@ -97,7 +97,10 @@ impl Settings {
             None => Config::default(),
         };
         if let Some(triton) = self.triton {
-            let endpoints = triton.split(',').map(str::trim).filter(|url| !url.is_empty());
+            let endpoints = triton
+                .split(',')
+                .map(str::trim)
+                .filter(|url| !url.is_empty());
             config.triton.endpoints = endpoints.map(str::to_owned).collect();
         }
         set(&mut config.server.listen, self.listen);
@@ -126,7 +129,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve => with_runtime(serve(config, &mut report)),
         Command::Check => check_files(&config, &mut report),
-        Command::Features(Features::Load { file }) => with_runtime(load_features(&config, &file, &mut report)),
+        Command::Features(Features::Load { file }) => {
+            with_runtime(load_features(&config, &file, &mut report))
+        }
     };
     // Problems first, then what they amount to.
     if !report.diagnostics().is_empty() {
@@ -163,22 +168,41 @@ async fn serve(config: Config, report: &mut Report) -> Result<String, Failure> {
 
 fn check_files(config: &Config, report: &mut Report) -> Result<String, Failure> {
     let checked = check::run(config, report);
-    let found = format!("{} and {}", count(report.errors(), "error"), count(report.warnings(), "warning"));
+    let found = format!(
+        "{} and {}",
+        count(report.errors(), "error"),
+        count(report.warnings(), "warning")
+    );
     if report.errors() > 0 {
         return Err(Failure(format!("{found} in {checked}")));
     }
     Ok(format!("ok: {checked}; {found}"))
 }
 
-async fn load_features(config: &Config, file: &Path, report: &mut Report) -> Result<String, Failure> {
-    let Some(decisions) = decision::read_folder(&config.decisions, report).filter(|_| report.errors() == 0) else {
+async fn load_features(
+    config: &Config,
+    file: &Path,
+    report: &mut Report,
+) -> Result<String, Failure> {
+    let Some(decisions) =
+        decision::read_folder(&config.decisions, report).filter(|_| report.errors() == 0)
+    else {
         return Err(Failure("the features cannot be read".into()));
     };
-    let store = features::Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+    let store =
+        features::Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
     let loaded = load::load(file, &decisions.catalog, &store, |line| eprintln!("{line}")).await?;
-    let written = format!("{} written to {}", count(loaded.written, "row"), config.store_url);
+    let written = format!(
+        "{} written to {}",
+        count(loaded.written, "row"),
+        config.store_url
+    );
     if loaded.refused > 0 {
-        return Err(Failure(format!("{}; {} refused", written, count(loaded.refused, "line"))));
+        return Err(Failure(format!(
+            "{}; {} refused",
+            written,
+            count(loaded.refused, "line")
+        )));
     }
     Ok(written)
 }

@@ -41,11 +41,11 @@ pub struct Gateway {
 }
 
 /// Makes one decision. Fails only for what is wrong with the request itself.
-pub async fn decide<'g>(
-    gateway: &'g Gateway,
+pub async fn decide(
+    gateway: &Gateway,
     arrival: Arrival,
     _permit: Permit,
-) -> Result<(Answer, &'g DecisionMetrics, Deadline), Rejection> {
+) -> Result<(Answer, &DecisionMetrics, Deadline), Rejection> {
     let question = &arrival.question;
     let decision = gateway.decisions.find(&question.decision)?;
     arrival.client.may_ask(&question.decision)?;
@@ -56,14 +56,23 @@ pub async fn decide<'g>(
     let assembling = Instant::now();
     let keep = bound.chain.in_process_cost();
     let until = deadline.slice(assembling, Some(decision.definition.feature_slice), keep);
-    let features = bound.plan.assemble(&gateway.store, &row, SystemTime::now(), until).await;
+    let features = bound
+        .plan
+        .assemble(&gateway.store, &row, SystemTime::now(), until)
+        .await;
     let assembled = assembling.elapsed();
 
     let served = tiers::serve(&bound.chain, &features, deadline).await;
 
     let judging = Instant::now();
     let verdict = decision.definition.policy.apply(&served.scored.scores);
-    let reasons = served.scored.reason.iter().chain(&verdict.reason).cloned().collect();
+    let reasons = served
+        .scored
+        .reason
+        .iter()
+        .chain(&verdict.reason)
+        .cloned()
+        .collect();
     let timings = Timings {
         decode: arrival.decode,
         features: assembled,
@@ -75,18 +84,32 @@ pub async fn decide<'g>(
         stale: features.stale().map(str::to_owned).collect(),
     };
     let action = Arc::clone(&verdict.action);
-    let answer = answer(decision, arrival.question.id, action, reasons, health, served, timings);
+    let answer = answer(
+        decision,
+        arrival.question.id,
+        action,
+        reasons,
+        health,
+        served,
+        timings,
+    );
     Ok((answer, &decision.metrics, deadline))
 }
 
 /// The smallest of what the caller asks, in the body or in a header, and the decision's own budget.
 fn deadline(decision: &Decision, arrival: &Arrival) -> Result<Deadline, Rejection> {
     let asked = match arrival.question.budget_ms {
-        Some(ms) => Some(request::budget("budget_ms", ms).map_err(|v| Rejection::violations(vec![v]))?),
+        Some(ms) => {
+            Some(request::budget("budget_ms", ms).map_err(|v| Rejection::violations(vec![v]))?)
+        }
         None => None,
     };
     let asked = asked.into_iter().chain(arrival.header_budget).min();
-    Ok(Deadline::new(arrival.received, decision.definition.budget, asked))
+    Ok(Deadline::new(
+        arrival.received,
+        decision.definition.budget,
+        asked,
+    ))
 }
 
 fn answer(
@@ -102,7 +125,10 @@ fn answer(
         id,
         decision: Arc::clone(&decision.definition.name),
         action,
-        scores: Scores { names: Arc::clone(&decision.definition.scores), values: served.scored.scores },
+        scores: Scores {
+            names: Arc::clone(&decision.definition.scores),
+            values: served.scored.scores,
+        },
         degraded: !served.skipped.is_empty(),
         tier: served.tier,
         model: served.scored.model,
@@ -110,7 +136,10 @@ fn answer(
         arm: "default",
         skipped: served.skipped,
         features,
-        timings_us: Timings { tiers: served.timings, ..timings },
+        timings_us: Timings {
+            tiers: served.timings,
+            ..timings
+        },
         reasons,
     }
 }

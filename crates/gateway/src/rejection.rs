@@ -141,7 +141,12 @@ pub struct Rejection {
 impl Rejection {
     /// A refusal with a sentence.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), violations: Vec::new(), retry_after: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            violations: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// An invalid request.
@@ -155,7 +160,10 @@ impl Rejection {
             [only] => format!("{}: {}", only.field, only.detail),
             many => format!("{} fields are wrong: {}", many.len(), names(many)),
         };
-        Self { violations, ..Self::invalid(detail) }
+        Self {
+            violations,
+            ..Self::invalid(detail)
+        }
     }
 
     /// The same refusal with a time to come back.
@@ -166,7 +174,11 @@ impl Rejection {
 }
 
 fn names(violations: &[Violation]) -> String {
-    violations.iter().map(|v| v.field.as_str()).collect::<Vec<_>>().join(", ")
+    violations
+        .iter()
+        .map(|v| v.field.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl IntoResponse for Rejection {
@@ -188,9 +200,15 @@ impl IntoResponse for Rejection {
         }
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64),
+            );
         }
         if self.kind == Kind::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -202,7 +220,11 @@ impl IntoResponse for Rejection {
 impl From<Rejection> for tonic::Status {
     fn from(rejection: Rejection) -> Self {
         let mut details = ErrorDetails::new();
-        details.set_error_info(rejection.kind.name(), "gavel", std::collections::HashMap::new());
+        details.set_error_info(
+            rejection.kind.name(),
+            "gavel",
+            std::collections::HashMap::new(),
+        );
         if !rejection.violations.is_empty() {
             let violations = rejection.violations.iter().map(|v| FieldViolation {
                 field: v.field.clone(),
@@ -225,8 +247,9 @@ mod tests {
     #[test]
     fn both_kinds_of_429_say_when_to_come_back_in_whole_seconds() {
         for kind in [Kind::RateLimited, Kind::Overloaded] {
-            let response =
-                Rejection::new(kind, "later").retry_after(Duration::from_millis(20)).into_response();
+            let response = Rejection::new(kind, "later")
+                .retry_after(Duration::from_millis(20))
+                .into_response();
             assert_eq!(response.status(), 429);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");
         }
@@ -236,19 +259,31 @@ mod tests {
     fn no_kind_is_a_500_and_only_not_ready_is_a_503() {
         for kind in Kind::ALL {
             let status = kind.status().as_u16();
-            assert!(status < 500 || (status == 503 && kind == Kind::NotReady), "{kind:?}");
+            assert!(
+                status < 500 || (status == 503 && kind == Kind::NotReady),
+                "{kind:?}"
+            );
         }
     }
 
     #[test]
     fn grpc_carries_the_kind_the_fields_and_the_wait() {
-        let violation = Violation { field: "inputs.amount".into(), detail: "expected a number".into() };
+        let violation = Violation {
+            field: "inputs.amount".into(),
+            detail: "expected a number".into(),
+        };
         let rejection = Rejection::violations(vec![violation]).retry_after(Duration::from_secs(2));
         let status = tonic::Status::from(rejection);
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "invalid_request");
-        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "inputs.amount");
-        assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "inputs.amount"
+        );
+        assert_eq!(
+            details.retry_info().unwrap().retry_delay,
+            Some(Duration::from_secs(2))
+        );
     }
 }

@@ -23,8 +23,13 @@ pub(crate) struct Repository {
 impl Repository {
     /// Reads every model.
     pub(crate) fn read(config: &ModelsConfig) -> Self {
-        let (models, findings) = repository::inspect(&config.repository, config.config_name.as_deref());
-        Self { folder: config.repository.clone(), models, findings }
+        let (models, findings) =
+            repository::inspect(&config.repository, config.config_name.as_deref());
+        Self {
+            folder: config.repository.clone(),
+            models,
+            findings,
+        }
     }
 
     /// A model whose configuration could be read, or why there is none.
@@ -33,10 +38,17 @@ impl Repository {
             return Ok(model);
         }
         let folder = self.folder.join(name);
-        let about = self.findings.iter().find(|f| f.file.starts_with(&folder) && f.severity == Severity::Error);
+        let about = self
+            .findings
+            .iter()
+            .find(|f| f.file.starts_with(&folder) && f.severity == Severity::Error);
         Err(match about {
             Some(finding) => BindError {
-                message: format!("the model `{name}` cannot be used: {}: {}", finding.file.display(), finding.message),
+                message: format!(
+                    "the model `{name}` cannot be used: {}: {}",
+                    finding.file.display(),
+                    finding.message
+                ),
                 hint: finding.hint.clone(),
             },
             None => BindError {
@@ -51,7 +63,11 @@ impl Repository {
         match self.model(name) {
             Ok(model) => ModelState::Known(Arc::new(KnownModel {
                 config: model.config.clone(),
-                version: model.versions.last().map_or_else(String::new, u64::to_string).into(),
+                version: model
+                    .versions
+                    .last()
+                    .map_or_else(String::new, u64::to_string)
+                    .into(),
                 local: None,
             })),
             Err(error) => ModelState::Unknown(error),

@@ -59,7 +59,9 @@ pub fn budget(field: &str, ms: f64) -> Result<Duration, Violation> {
     }
     Err(Violation {
         field: field.into(),
-        detail: format!("{ms} is not a budget: expected milliseconds above 0 and at most {limit_ms}"),
+        detail: format!(
+            "{ms} is not a budget: expected milliseconds above 0 and at most {limit_ms}"
+        ),
     })
 }
 
@@ -68,7 +70,13 @@ impl Question {
     pub fn typed(&self, schema: &RequestSchema) -> Result<RequestRow, Rejection> {
         let mut wrong = Vec::new();
         if self.id.len() > MAX_ID_BYTES {
-            wrong.push(violation("id", format!("is {} bytes long, expected at most {MAX_ID_BYTES}", self.id.len())));
+            wrong.push(violation(
+                "id",
+                format!(
+                    "is {} bytes long, expected at most {MAX_ID_BYTES}",
+                    self.id.len()
+                ),
+            ));
         }
         let entities = schema
             .entities
@@ -76,9 +84,14 @@ impl Question {
             .filter_map(|field| {
                 let place = || format!("entities.{}", field.name);
                 match find(&self.entities, &field.name) {
-                    Some(scalar) => entity(scalar, field.dtype).map_err(|d| wrong.push(violation(place(), d))).ok(),
+                    Some(scalar) => entity(scalar, field.dtype)
+                        .map_err(|d| wrong.push(violation(place(), d)))
+                        .ok(),
                     None => {
-                        wrong.push(violation(place(), format!("is missing, expected {}", expected(field.dtype))));
+                        wrong.push(violation(
+                            place(),
+                            format!("is missing, expected {}", expected(field.dtype)),
+                        ));
                         None
                     }
                 }
@@ -90,27 +103,52 @@ impl Question {
             .map(|field| {
                 let place = || format!("inputs.{}", field.name);
                 match find(&self.inputs, &field.name) {
-                    Some(scalar) => input(scalar, field.dtype).map_err(|d| wrong.push(violation(place(), d))).ok(),
+                    Some(scalar) => input(scalar, field.dtype)
+                        .map_err(|d| wrong.push(violation(place(), d)))
+                        .ok(),
                     None if field.required => {
-                        wrong.push(violation(place(), format!("is missing, expected {}", expected(field.dtype))));
+                        wrong.push(violation(
+                            place(),
+                            format!("is missing, expected {}", expected(field.dtype)),
+                        ));
                         None
                     }
                     None => field.default.clone(),
                 }
             })
             .collect();
-        unknown("entities", &self.entities, schema.entities.iter().map(|f| f.name.as_str()), &mut wrong);
-        unknown("inputs", &self.inputs, schema.inputs.iter().map(|f| f.name.as_str()), &mut wrong);
-        if wrong.is_empty() { Ok(RequestRow { entities, inputs }) } else { Err(Rejection::violations(wrong)) }
+        unknown(
+            "entities",
+            &self.entities,
+            schema.entities.iter().map(|f| f.name.as_str()),
+            &mut wrong,
+        );
+        unknown(
+            "inputs",
+            &self.inputs,
+            schema.inputs.iter().map(|f| f.name.as_str()),
+            &mut wrong,
+        );
+        if wrong.is_empty() {
+            Ok(RequestRow { entities, inputs })
+        } else {
+            Err(Rejection::violations(wrong))
+        }
     }
 }
 
 fn violation(field: impl Into<String>, detail: String) -> Violation {
-    Violation { field: field.into(), detail }
+    Violation {
+        field: field.into(),
+        detail,
+    }
 }
 
 fn find<'q>(given: &'q [(String, Scalar)], name: &str) -> Option<&'q Scalar> {
-    given.iter().find(|(given, scalar)| given == name && *scalar != Scalar::Null).map(|(_, scalar)| scalar)
+    given
+        .iter()
+        .find(|(given, scalar)| given == name && *scalar != Scalar::Null)
+        .map(|(_, scalar)| scalar)
 }
 
 fn unknown<'s>(
@@ -121,10 +159,17 @@ fn unknown<'s>(
 ) {
     for (name, _) in given {
         if !known.clone().any(|k| k == name) {
-            let hint = did_you_mean(name, known.clone())
-                .unwrap_or_else(|| format!("expected one of: {}", known.clone().collect::<Vec<_>>().join(", ")));
+            let hint = did_you_mean(name, known.clone()).unwrap_or_else(|| {
+                format!(
+                    "expected one of: {}",
+                    known.clone().collect::<Vec<_>>().join(", ")
+                )
+            });
             let shown: String = name.chars().take(64).collect();
-            wrong.push(violation(format!("{place}.{shown}"), format!("is not known to this decision; {hint}")));
+            wrong.push(violation(
+                format!("{place}.{shown}"),
+                format!("is not known to this decision; {hint}"),
+            ));
         }
     }
 }
@@ -133,9 +178,10 @@ fn entity(scalar: &Scalar, dtype: Dtype) -> Result<Value, String> {
     let value = input(scalar, dtype)?;
     match &value {
         Value::String(key) if key.is_empty() => Err("is empty, expected a key".into()),
-        Value::String(key) if key.len() > MAX_KEY_BYTES => {
-            Err(format!("is {} bytes long, expected at most {MAX_KEY_BYTES}", key.len()))
-        }
+        Value::String(key) if key.len() > MAX_KEY_BYTES => Err(format!(
+            "is {} bytes long, expected at most {MAX_KEY_BYTES}",
+            key.len()
+        )),
         _ => Ok(value),
     }
 }
@@ -145,11 +191,16 @@ fn input(scalar: &Scalar, dtype: Dtype) -> Result<Value, String> {
         (Scalar::Number(n), Dtype::Float64 | Dtype::Float32) => finite(*n),
         (Scalar::Integer(i), Dtype::Float64 | Dtype::Float32) => Ok(Value::Float64(*i as f64)),
         (Scalar::Integer(i), Dtype::Int64) => Ok(Value::Int64(*i)),
-        (Scalar::Number(n), Dtype::Int64) if n.fract() == 0.0 && n.abs() <= 9.0e15 => Ok(Value::Int64(*n as i64)),
-        (Scalar::Text(text), Dtype::String) if text.len() <= MAX_TEXT_BYTES => Ok(Value::String(text.as_str().into())),
-        (Scalar::Text(text), Dtype::String) => {
-            Err(format!("is {} bytes long, expected at most {MAX_TEXT_BYTES}", text.len()))
+        (Scalar::Number(n), Dtype::Int64) if n.fract() == 0.0 && n.abs() <= 9.0e15 => {
+            Ok(Value::Int64(*n as i64))
         }
+        (Scalar::Text(text), Dtype::String) if text.len() <= MAX_TEXT_BYTES => {
+            Ok(Value::String(text.as_str().into()))
+        }
+        (Scalar::Text(text), Dtype::String) => Err(format!(
+            "is {} bytes long, expected at most {MAX_TEXT_BYTES}",
+            text.len()
+        )),
         (Scalar::Flag(flag), Dtype::Bool) => Ok(Value::Bool(*flag)),
         (other, dtype) => Err(format!("is {}, expected {}", found(other), expected(dtype))),
     }
@@ -161,7 +212,10 @@ fn finite(n: f64) -> Result<Value, String> {
         return Err(format!("is {n}, expected a finite number"));
     }
     if n.abs() > f64::from(f32::MAX) {
-        return Err(format!("is {n:e}, expected a number of at most {:e}", f32::MAX));
+        return Err(format!(
+            "is {n:e}, expected a number of at most {:e}",
+            f32::MAX
+        ));
     }
     Ok(Value::Float64(n))
 }
@@ -192,9 +246,17 @@ mod tests {
     use super::*;
 
     fn schema() -> RequestSchema {
-        let input = |name: &str, dtype, required| InputField { name: name.into(), dtype, required, default: None };
+        let input = |name: &str, dtype, required| InputField {
+            name: name.into(),
+            dtype,
+            required,
+            default: None,
+        };
         RequestSchema {
-            entities: vec![EntityField { name: "card_id".into(), dtype: Dtype::String }],
+            entities: vec![EntityField {
+                name: "card_id".into(),
+                dtype: Dtype::String,
+            }],
             inputs: vec![
                 input("amount", Dtype::Float64, true),
                 input("currency", Dtype::String, true),
@@ -233,8 +295,14 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_numbers_and_whole_floats_are_integers() {
-        assert_eq!(with_input("amount", Scalar::Integer(5)).unwrap().inputs[0], Some(Value::Float64(5.0)));
-        assert_eq!(with_input("timestamp", Scalar::Number(7.0)).unwrap().inputs[2], Some(Value::Int64(7)));
+        assert_eq!(
+            with_input("amount", Scalar::Integer(5)).unwrap().inputs[0],
+            Some(Value::Float64(5.0))
+        );
+        assert_eq!(
+            with_input("timestamp", Scalar::Number(7.0)).unwrap().inputs[2],
+            Some(Value::Int64(7))
+        );
         assert!(with_input("timestamp", Scalar::Number(7.5)).is_err());
         assert!(with_input("timestamp", Scalar::Number(1e300)).is_err());
     }
@@ -244,16 +312,34 @@ mod tests {
         let bad = Question {
             id: "x".repeat(129),
             entities: vec![("card".into(), Scalar::Text("1".into()))],
-            inputs: vec![("amuont".into(), Scalar::Number(1.0)), ("currency".into(), Scalar::Integer(3))],
+            inputs: vec![
+                ("amuont".into(), Scalar::Number(1.0)),
+                ("currency".into(), Scalar::Integer(3)),
+            ],
             ..question()
         };
         let rejection = bad.typed(&schema()).unwrap_err();
-        let fields: Vec<&str> = rejection.violations.iter().map(|v| v.field.as_str()).collect();
+        let fields: Vec<&str> = rejection
+            .violations
+            .iter()
+            .map(|v| v.field.as_str())
+            .collect();
         assert_eq!(
             fields,
-            ["id", "entities.card_id", "inputs.amount", "inputs.currency", "entities.card", "inputs.amuont"]
+            [
+                "id",
+                "entities.card_id",
+                "inputs.amount",
+                "inputs.currency",
+                "entities.card",
+                "inputs.amuont"
+            ]
         );
-        assert!(rejection.violations[5].detail.contains("did you mean `amount`?"));
+        assert!(
+            rejection.violations[5]
+                .detail
+                .contains("did you mean `amount`?")
+        );
     }
 
     #[test]
@@ -266,7 +352,10 @@ mod tests {
     #[test]
     fn keys_are_neither_empty_nor_endless() {
         for key in [String::new(), "k".repeat(MAX_KEY_BYTES + 1)] {
-            let bad = Question { entities: vec![("card_id".into(), Scalar::Text(key))], ..question() };
+            let bad = Question {
+                entities: vec![("card_id".into(), Scalar::Text(key))],
+                ..question()
+            };
             assert!(bad.typed(&schema()).is_err());
         }
     }
@@ -274,7 +363,10 @@ mod tests {
     #[test]
     fn null_is_the_same_as_not_given() {
         assert!(with_input("amount", Scalar::Null).is_err());
-        assert_eq!(with_input("timestamp", Scalar::Null).unwrap().inputs[2], None);
+        assert_eq!(
+            with_input("timestamp", Scalar::Null).unwrap().inputs[2],
+            None
+        );
     }
 
     #[test]
@@ -282,6 +374,9 @@ mod tests {
         for ms in [0.0, -5.0, f64::NAN, f64::INFINITY, 1e9] {
             assert!(budget("budget_ms", ms).is_err(), "{ms}");
         }
-        assert_eq!(budget("budget_ms", 0.5).unwrap(), Duration::from_micros(500));
+        assert_eq!(
+            budget("budget_ms", 0.5).unwrap(),
+            Duration::from_micros(500)
+        );
     }
 }

@@ -52,10 +52,16 @@ impl Service {
     ///
     /// # Errors
     /// A file has problems, or the store cannot be opened. An unreachable store or Triton is none.
-    pub fn new(config: &Config, endpoints: Option<EndpointSet>, report: &mut Report) -> Result<Self, Failure> {
+    pub fn new(
+        config: &Config,
+        endpoints: Option<EndpointSet>,
+        report: &mut Report,
+    ) -> Result<Self, Failure> {
         let bound = decisions(config, endpoints, report);
         let Some((decisions, binder)) = bound.filter(|_| report.errors() == 0) else {
-            return Err(Failure("the files have problems; nothing is served until they are mended".into()));
+            return Err(Failure(
+                "the files have problems; nothing is served until they are mended".into(),
+            ));
         };
         let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
         let gateway = Gateway {
@@ -66,7 +72,10 @@ impl Service {
             telemetry: Telemetry::new(),
             max_body_bytes: config.server.max_body_bytes,
         };
-        Ok(Self { gateway: Arc::new(gateway), binder })
+        Ok(Self {
+            gateway: Arc::new(gateway),
+            binder,
+        })
     }
 
     /// The public routes, HTTP and gRPC, and what tells gRPC clients their health.
@@ -90,7 +99,8 @@ impl Service {
 /// The files have problems, the store cannot be opened, a port is taken, or some requests did not
 /// finish in time at the end.
 pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
-    let metrics = telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
+    let metrics =
+        telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
     let endpoints = endpoints(&config.triton)?;
     let service = Service::new(&config, endpoints.clone(), report)?;
     let public = listen(config.server.listen, "--listen").await?;
@@ -105,7 +115,12 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let stop_admin = CancellationToken::new();
     let drain_timeout = config.server.drain_timeout;
-    tokio::spawn(server::serve(private, admin::routes(admin), stop_admin.clone(), drain_timeout));
+    tokio::spawn(server::serve(
+        private,
+        admin::routes(admin),
+        stop_admin.clone(),
+        drain_timeout,
+    ));
     tokio::spawn(upkeep(metrics, stop.clone()));
     let (routes, health) = service.routes(config.server.body_timeout);
     tokio::spawn(service.follow_triton(stop.clone()));
@@ -122,17 +137,30 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let drained = public_server.await.unwrap_or(false);
     stop_admin.cancel();
     if !drained {
-        return Err(Failure(format!("some requests did not finish within {drain_timeout:?}")));
+        return Err(Failure(format!(
+            "some requests did not finish within {drain_timeout:?}"
+        )));
     }
     Ok(())
 }
 
 /// Every decision of the folder, bound to the models in process; Triton's come with `watch`.
-fn decisions(config: &Config, endpoints: Option<EndpointSet>, report: &mut Report) -> Option<(Decisions, Binder)> {
+fn decisions(
+    config: &Config,
+    endpoints: Option<EndpointSet>,
+    report: &mut Report,
+) -> Option<(Decisions, Binder)> {
     let written = decision::read_folder(&config.decisions, report)?;
-    let remote = Remote { endpoints, refresh: Arc::new(Notify::new()) };
+    let remote = Remote {
+        endpoints,
+        refresh: Arc::new(Notify::new()),
+    };
     let local = local::load(&config.models, written.definitions.values());
-    let binder = Binder { catalog: written.catalog, remote, local };
+    let binder = Binder {
+        catalog: written.catalog,
+        remote,
+        local,
+    };
     let decisions = written.definitions.into_values().filter_map(|definition| {
         match binder.bind(&definition, &HashMap::new()) {
             Ok(bound) => {
@@ -173,13 +201,17 @@ fn endpoints(config: &TritonConfig) -> Result<Option<EndpointSet>, Failure> {
         max_in_flight: config.max_in_flight,
         ..EndpointOptions::default()
     };
-    EndpointSet::new(&config.endpoints, options).map(Some).map_err(|error| Failure(error.to_string()))
+    EndpointSet::new(&config.endpoints, options)
+        .map(Some)
+        .map_err(|error| Failure(error.to_string()))
 }
 
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("another program has the port: stop it, or choose another with {flag}"),
+            std::io::ErrorKind::AddrInUse => {
+                format!("another program has the port: stop it, or choose another with {flag}")
+            }
             _ => format!("choose another address with {flag}"),
         };
         Failure(format!("cannot listen on {address}: {error}; {hint}"))
@@ -198,7 +230,8 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: Ca
 }
 
 async fn wait_for_signal() -> Result<(), Failure> {
-    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let signals = signal(SignalKind::terminate())
+        .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
     let (mut terminate, mut interrupt) =
         signals.map_err(|error| Failure(format!("cannot listen for signals: {error}")))?;
     tokio::select! {

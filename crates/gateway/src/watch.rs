@@ -46,7 +46,10 @@ impl Binder {
                 TierKind::Triton { .. } => served,
                 TierKind::Onnx { .. } | TierKind::Rules(_) => &self.local,
             };
-            states.get(name).cloned().unwrap_or_else(|| ModelState::Unknown(not_asked_yet()))
+            states
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| ModelState::Unknown(not_asked_yet()))
         })
     }
 }
@@ -69,7 +72,9 @@ pub(crate) async fn follow(
         for name in &names {
             let before = served.get(*name);
             let answer = endpoints.describe(name, Instant::now() + PATIENCE).await;
-            let Some(after) = next_state(name, before, answer, |state| fits(decisions, binder, name, state)) else {
+            let Some(after) = next_state(name, before, answer, |state| {
+                fits(decisions, binder, name, state)
+            }) else {
                 continue;
             };
             served.insert((*name).to_owned(), after);
@@ -78,8 +83,13 @@ pub(crate) async fn follow(
         if changed {
             rebind(decisions, binder, &served);
         }
-        let ready = served.len() == names.len() && served.values().all(|s| matches!(s, ModelState::Known(_)));
-        let interval = if ready { INTERVAL_READY } else { INTERVAL_NOT_READY };
+        let ready = served.len() == names.len()
+            && served.values().all(|s| matches!(s, ModelState::Known(_)));
+        let interval = if ready {
+            INTERVAL_READY
+        } else {
+            INTERVAL_NOT_READY
+        };
         tokio::select! {
             () = sleep(interval) => {}
             () = binder.remote.refresh.notified() => sleep(Duration::from_millis(20)).await,
@@ -89,10 +99,14 @@ pub(crate) async fn follow(
 }
 
 fn triton_models(decision: &Decision) -> impl Iterator<Item = &str> {
-    decision.definition.tiers.iter().filter_map(|tier| match &tier.kind {
-        TierKind::Triton { model, .. } => Some(&*model.name),
-        TierKind::Onnx { .. } | TierKind::Rules(_) => None,
-    })
+    decision
+        .definition
+        .tiers
+        .iter()
+        .filter_map(|tier| match &tier.kind {
+            TierKind::Triton { model, .. } => Some(&*model.name),
+            TierKind::Onnx { .. } | TierKind::Rules(_) => None,
+        })
 }
 
 /// What is known of a model after an answer; `None` when nothing changed.
@@ -113,16 +127,23 @@ fn next_state(
         Err(_) if known.is_some() => return None,
         Err(error) => {
             let hint = Some("is it started, and is --triton its gRPC address?".to_owned());
-            let error = BindError { message: format!("Triton does not say what it serves: {error}"), hint };
+            let error = BindError {
+                message: format!("Triton does not say what it serves: {error}"),
+                hint,
+            };
             return changed(before, ModelState::Unknown(error));
         }
     };
-    let newest = description.versions.iter().max_by_key(|v| v.parse::<u64>().unwrap_or(0));
+    let newest = description
+        .versions
+        .iter()
+        .max_by_key(|v| v.parse::<u64>().unwrap_or(0));
     let Some(version) = newest else {
         let error = BindError::plain(format!("Triton serves no version of `{name}`"));
         return changed(before, ModelState::Unknown(error));
     };
-    if known.is_some_and(|known| *known.version == **version && known.config == description.config) {
+    if known.is_some_and(|known| *known.version == **version && known.config == description.config)
+    {
         return None;
     }
     let after = ModelState::Known(Arc::new(KnownModel {
@@ -134,7 +155,8 @@ fn next_state(
         tracing::info!(model = name, version, "Triton serves the model");
         return Some(after);
     };
-    let still_served = known.filter(|known| description.versions.iter().any(|v| **v == *known.version));
+    let still_served =
+        known.filter(|known| description.versions.iter().any(|v| **v == *known.version));
     if let Some(known) = still_served {
         tracing::warn!(model = name, refused = version, serving = &*known.version, reason = %error, "a new version does not fit");
         return None;
@@ -143,8 +165,12 @@ fn next_state(
 }
 
 fn changed(before: Option<&ModelState>, after: ModelState) -> Option<ModelState> {
-    let ModelState::Unknown(error) = &after else { return Some(after) };
-    if let Some(ModelState::Unknown(earlier)) = before && earlier == error {
+    let ModelState::Unknown(error) = &after else {
+        return Some(after);
+    };
+    if let Some(ModelState::Unknown(earlier)) = before
+        && earlier == error
+    {
         return None;
     }
     tracing::warn!(reason = %error, hint = error.hint.as_deref(), "a tier has no model");
@@ -152,16 +178,29 @@ fn changed(before: Option<&ModelState>, after: ModelState) -> Option<ModelState>
 }
 
 /// Whether every decision that uses the model could be bound to it.
-fn fits(decisions: &Decisions, binder: &Binder, name: &str, state: &ModelState) -> Result<(), BindError> {
+fn fits(
+    decisions: &Decisions,
+    binder: &Binder,
+    name: &str,
+    state: &ModelState,
+) -> Result<(), BindError> {
     let served = HashMap::from([(name.to_owned(), state.clone())]);
-    for decision in decisions.iter().filter(|d| triton_models(d).any(|model| model == name)) {
-        let Ok(bound) = binder.bind(&decision.definition, &served) else { continue };
-        let of_this_model = decision.definition.tiers.iter().filter(|tier| {
-            matches!(&tier.kind, TierKind::Triton { model, .. } if *model.name == *name)
-        });
+    for decision in decisions
+        .iter()
+        .filter(|d| triton_models(d).any(|model| model == name))
+    {
+        let Ok(bound) = binder.bind(&decision.definition, &served) else {
+            continue;
+        };
+        let of_this_model = decision.definition.tiers.iter().filter(
+            |tier| matches!(&tier.kind, TierKind::Triton { model, .. } if *model.name == *name),
+        );
         for tier in of_this_model {
             if let Some(issue) = bound.issues.iter().find(|issue| issue.tier == tier.name) {
-                return Err(BindError { message: issue.message.clone(), hint: issue.hint.clone() });
+                return Err(BindError {
+                    message: issue.message.clone(),
+                    hint: issue.hint.clone(),
+                });
             }
         }
     }

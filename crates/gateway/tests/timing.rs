@@ -1,6 +1,12 @@
 //! Deadlines, slices and fallbacks, exactly: the whole gateway on a paused clock, in front of a
 //! scripted Triton that is reached through pipes in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends here"
+)]
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, response::Response};
@@ -67,7 +73,10 @@ fn scorer() -> FakeModel {
     FakeModel::new("scorer")
         .input("x", "FP32", &[3])
         .output("score", "FP32", &[1])
-        .parameter("gavel.features.x", "amount_log, user.visits, request.amount")
+        .parameter(
+            "gavel.features.x",
+            "amount_log, user.visits, request.amount",
+        )
         .answer(|_| vec![Tensor::fp32("score", &[1, 1], &[0.125])])
 }
 
@@ -87,7 +96,8 @@ impl Harness {
 
     async fn start_with(fake: FakeTriton, slice: &str, mut config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("features.toml", FEATURES);
         write("risk.rules.toml", RULES);
         write("risk.toml", &DECISION.replace("SLICE", slice));
@@ -95,7 +105,8 @@ impl Harness {
         config.store_url = store_url(folder.path());
         config.models.repository = folder.path().join("none");
         let connect = fake.connector();
-        let endpoints = EndpointSet::with_connector("fake", move || connect(), EndpointOptions::default());
+        let endpoints =
+            EndpointSet::with_connector("fake", move || connect(), EndpointOptions::default());
         let mut report = Report::default();
         let service = Service::new(&config, Some(endpoints), &mut report)
             .unwrap_or_else(|failure| panic!("{failure}: {}", report.render(false)));
@@ -104,7 +115,13 @@ impl Harness {
         let stop = CancellationToken::new();
         tokio::spawn(service.follow_triton(stop.clone()));
         sleep(ms(10)).await;
-        Self { fake, gateway, routes, _stop: stop.drop_guard(), _folder: folder }
+        Self {
+            fake,
+            gateway,
+            routes,
+            _stop: stop.drop_guard(),
+            _folder: folder,
+        }
     }
 
     async fn post(&self, request: Request) -> Response {
@@ -146,32 +163,61 @@ fn skipped(answer: &Value) -> &str {
 
 #[tokio::test(start_paused = true)]
 async fn triton_answers_inside_the_budget() {
-    let harness = Harness::start(FakeTriton::new().model(scorer()).script("scorer", [Step::after(ms(20))])).await;
+    let harness = Harness::start(
+        FakeTriton::new()
+            .model(scorer())
+            .script("scorer", [Step::after(ms(20))]),
+    )
+    .await;
     let (answer, took) = harness.ask(50).await;
     assert_eq!(took, ms(20));
-    assert_eq!((&answer["tier"], &answer["action"], &answer["scores"]["risk"]), (&json!("primary"), &json!("pass"), &json!(0.125)));
+    assert_eq!(
+        (
+            &answer["tier"],
+            &answer["action"],
+            &answer["scores"]["risk"]
+        ),
+        (&json!("primary"), &json!("pass"), &json!(0.125))
+    );
     assert_eq!(answer["timings_us"]["total"], 20_000);
     assert_eq!(answer["timings_us"]["primary"], 20_000);
     assert_eq!(answer["degraded"], false);
     let sent = harness.fake.last_request("scorer").unwrap();
     assert_eq!(sent.version, "1");
-    assert_eq!(sent.input("x").unwrap().to_fp32(), [11f64.ln() as f32, 7.0, 10.0]);
+    assert_eq!(
+        sent.input("x").unwrap().to_fp32(),
+        [11f64.ln() as f32, 7.0, 10.0]
+    );
     assert!(!sent.headers.contains_key("grpc-timeout"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_triton_is_awaited_to_the_end_of_the_budget_and_rules_leave_in_time() {
-    let harness = Harness::start(FakeTriton::new().model(scorer()).script("scorer", [Step::Hang])).await;
+    let harness = Harness::start(
+        FakeTriton::new()
+            .model(scorer())
+            .script("scorer", [Step::Hang]),
+    )
+    .await;
     let (answer, took) = harness.ask(50).await;
-    assert_eq!(took, ms(45), "the budget minus what encoding and late timers need");
-    assert_eq!((answer["tier"].as_str(), skipped(&answer)), (Some("rules"), "timeout"));
+    assert_eq!(
+        took,
+        ms(45),
+        "the budget minus what encoding and late timers need"
+    );
+    assert_eq!(
+        (answer["tier"].as_str(), skipped(&answer)),
+        (Some("rules"), "timeout")
+    );
     assert_eq!(answer["reasons"], json!(["otherwise"]));
     assert_eq!(answer["degraded"], true);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tiers_own_slice_ends_before_the_budget() {
-    let fake = FakeTriton::new().model(scorer()).script("scorer", [Step::Hang]);
+    let fake = FakeTriton::new()
+        .model(scorer())
+        .script("scorer", [Step::Hang]);
     let harness = Harness::start_with(fake, "slice = \"10ms\"", Config::default()).await;
     let (answer, took) = harness.ask(50).await;
     assert_eq!((took, skipped(&answer)), (ms(10), "timeout"));
@@ -179,12 +225,21 @@ async fn a_tiers_own_slice_ends_before_the_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_answered_when_it_happens_not_when_the_time_is_up() {
-    let script = [Step::after(ms(5)), Step::error(13, "boom"), Step::ZeroBytes, Step::NoOutputs, Step::Bytes(3)];
+    let script = [
+        Step::after(ms(5)),
+        Step::error(13, "boom"),
+        Step::ZeroBytes,
+        Step::NoOutputs,
+        Step::Bytes(3),
+    ];
     let harness = Harness::start(FakeTriton::new().model(scorer()).script("scorer", script)).await;
     assert_eq!(harness.ask(50).await.0["tier"], "primary");
     for _ in 0..4 {
         let (answer, took) = harness.ask(50).await;
-        assert_eq!((took, answer["tier"].as_str(), skipped(&answer)), (ms(0), Some("rules"), "error"));
+        assert_eq!(
+            (took, answer["tier"].as_str(), skipped(&answer)),
+            (ms(0), Some("rules"), "error")
+        );
     }
 }
 
@@ -193,37 +248,62 @@ async fn a_score_that_is_no_number_is_no_answer() {
     let model = scorer().answer(|_| vec![Tensor::fp32("score", &[1, 1], &[f32::NAN])]);
     let harness = Harness::start(FakeTriton::new().model(model)).await;
     let (answer, _) = harness.ask(50).await;
-    assert_eq!((answer["tier"].as_str(), skipped(&answer)), (Some("rules"), "error"));
+    assert_eq!(
+        (answer["tier"].as_str(), skipped(&answer)),
+        (Some("rules"), "error")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_make_it_is_not_asked() {
-    let harness = Harness::start(FakeTriton::new().model(scorer()).script("scorer", [Step::after(ms(30))])).await;
+    let harness = Harness::start(
+        FakeTriton::new()
+            .model(scorer())
+            .script("scorer", [Step::after(ms(30))]),
+    )
+    .await;
     assert_eq!(harness.ask(95).await.0["tier"], "primary");
     let calls = harness.fake.calls("scorer");
     let (answer, took) = harness.ask(20).await;
     assert_eq!((took, skipped(&answer)), (ms(0), "infeasible"));
-    assert_eq!(harness.fake.calls("scorer"), calls, "Triton is spared work that nobody would read");
+    assert_eq!(
+        harness.fake.calls("scorer"),
+        calls,
+        "Triton is spared work that nobody would read"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_below_the_timers_resolution_asks_nobody_over_a_network() {
     let harness = Harness::start(FakeTriton::new().model(scorer())).await;
     let (answer, took) = harness.ask(1).await;
-    assert_eq!((took, answer["tier"].as_str(), skipped(&answer)), (ms(0), Some("rules"), "infeasible"));
+    assert_eq!(
+        (took, answer["tier"].as_str(), skipped(&answer)),
+        (ms(0), Some("rules"), "infeasible")
+    );
     assert_eq!(harness.fake.calls("scorer"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_smallest_budget_of_body_header_and_decision_counts() {
-    let harness = Harness::start(FakeTriton::new().model(scorer()).script("scorer", [Step::Hang, Step::Hang, Step::Hang])).await;
+    let harness = Harness::start(
+        FakeTriton::new()
+            .model(scorer())
+            .script("scorer", [Step::Hang, Step::Hang, Step::Hang]),
+    )
+    .await;
     for (header, body_ms, expected) in [("30", 80, 25), ("80", 30, 25), ("5000", 5000, 90)] {
         let started = Instant::now();
         let body = json!({
             "decision": "risk", "entities": {"user_id": "u"}, "inputs": {"amount": 10.0}, "budget_ms": body_ms,
         });
-        let response = harness.post(post(&[("x-request-timeout-ms", header)], &body)).await;
-        assert_eq!((response.status().as_u16(), started.elapsed()), (200, ms(expected)));
+        let response = harness
+            .post(post(&[("x-request-timeout-ms", header)], &body))
+            .await;
+        assert_eq!(
+            (response.status().as_u16(), started.elapsed()),
+            (200, ms(expected))
+        );
     }
 }
 
@@ -240,7 +320,11 @@ async fn a_frozen_triton_opens_the_breaker_and_is_found_again_by_itself() {
         sleep(ms(20)).await;
     }
     assert_eq!(reasons.first().map(String::as_str), Some("timeout"));
-    assert_eq!(reasons.iter().filter(|r| *r == "breaker_open").count() + reasons.iter().filter(|r| *r == "timeout").count(), 20);
+    assert_eq!(
+        reasons.iter().filter(|r| *r == "breaker_open").count()
+            + reasons.iter().filter(|r| *r == "timeout").count(),
+        20
+    );
     assert!(reasons.contains(&"breaker_open".to_owned()), "{reasons:?}");
     harness.fake.thaw();
     sleep(Duration::from_secs(3)).await;
@@ -263,9 +347,12 @@ async fn impatient_callers_do_not_open_the_breaker_for_others() {
 async fn one_decision_more_than_the_limit_is_refused_at_once() {
     let mut config = Config::default();
     config.server.max_in_flight = 1;
-    let fake = FakeTriton::new().model(scorer()).script("scorer", [Step::Hang]);
+    let fake = FakeTriton::new()
+        .model(scorer())
+        .script("scorer", [Step::Hang]);
     let harness = Harness::start_with(fake, "", config).await;
-    let body = json!({"decision": "risk", "entities": {"user_id": "u"}, "inputs": {"amount": 10.0}});
+    let body =
+        json!({"decision": "risk", "entities": {"user_id": "u"}, "inputs": {"amount": 10.0}});
     let (first, second) = tokio::join!(harness.post(post(&[], &body)), async {
         sleep(ms(1)).await;
         harness.post(post(&[], &body)).await
@@ -291,7 +378,9 @@ async fn a_model_that_appears_later_is_used_by_itself() {
 async fn a_version_that_does_not_fit_is_refused_and_the_last_good_one_serves() {
     let harness = Harness::start(FakeTriton::new().model(scorer())).await;
     assert_eq!(harness.ask(50).await.0["model_version"], "1");
-    let renamed = scorer().versions(&["1", "2"]).parameter("gavel.features.x", "amount_log, user.visits, user.vists");
+    let renamed = scorer()
+        .versions(&["1", "2"])
+        .parameter("gavel.features.x", "amount_log, user.visits, user.vists");
     harness.fake.put_model(renamed);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(harness.ask(50).await.0["model_version"], "1");
@@ -303,10 +392,13 @@ async fn a_version_that_does_not_fit_is_refused_and_the_last_good_one_serves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_never_fitted_leaves_its_tier_not_ready() {
-    let model = FakeModel::new("scorer").input("x", "FP32", &[4]).output("score", "FP32", &[1]).parameter(
-        "gavel.features.x",
-        "amount_log, user.visits, request.amount",
-    );
+    let model = FakeModel::new("scorer")
+        .input("x", "FP32", &[4])
+        .output("score", "FP32", &[1])
+        .parameter(
+            "gavel.features.x",
+            "amount_log, user.visits, request.amount",
+        );
     let harness = Harness::start(FakeTriton::new().model(model)).await;
     assert_eq!(skipped(&harness.ask(50).await.0), "not_ready");
 }
@@ -317,7 +409,9 @@ async fn whatever_triton_does_the_answer_is_there_in_time() {
     // A fixed linear congruential sequence: delays of 0 to 255 ms, budgets of 1 to 95 ms.
     let mut state = 12_345_u64;
     let mut next = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     for _ in 0..300 {

@@ -31,19 +31,29 @@ pub fn run(config: &Config, report: &mut Report) -> String {
     }
     let decisions = decision::read_folder(&config.decisions, report);
     let decision_count = decisions.as_ref().map_or(0, |d| d.definitions.len());
-    let feature_count = decisions.as_ref().map_or(0, |d| d.catalog.feature_names().count());
+    let feature_count = decisions
+        .as_ref()
+        .map_or(0, |d| d.catalog.feature_names().count());
     if let Some(decisions) = decisions {
         check_bindings(decisions, &repository, report);
     }
-    let counted = [(decision_count, "decision"), (feature_count, "feature"), (repository.models.len(), "model")];
+    let counted = [
+        (decision_count, "decision"),
+        (feature_count, "feature"),
+        (repository.models.len(), "model"),
+    ];
     counted.map(|(n, thing)| count(n, thing)).join(", ")
 }
 
 /// Every variant of a model against the ONNX file that it serves.
 fn check_onnx(model: &Model, report: &mut Report) {
     for variant in &model.variants {
-        let Some(version) = model.versions_of(variant).last().copied() else { continue };
-        let Some(file) = model.file_of(variant, version) else { continue };
+        let Some(version) = model.versions_of(variant).last().copied() else {
+            continue;
+        };
+        let Some(file) = model.file_of(variant, version) else {
+            continue;
+        };
         if file.extension().is_none_or(|extension| extension != "onnx") || !file.exists() {
             continue;
         }
@@ -60,7 +70,10 @@ fn check_onnx(model: &Model, report: &mut Report) {
 
 /// Every decision against the models that it names and their features.
 fn check_bindings(decisions: Decisions, repository: &Repository, report: &mut Report) {
-    let remote = Remote { endpoints: None, refresh: Arc::new(Notify::new()) };
+    let remote = Remote {
+        endpoints: None,
+        refresh: Arc::new(Notify::new()),
+    };
     let states: HashMap<String, ModelState> = decisions
         .definitions
         .values()
@@ -68,11 +81,20 @@ fn check_bindings(decisions: Decisions, repository: &Repository, report: &mut Re
         .filter_map(|tier| tier.kind.model())
         .map(|model| (model.name.to_string(), repository.state(&model.name)))
         .collect();
-    let binder = Binder { catalog: decisions.catalog, remote, local: states.clone() };
+    let binder = Binder {
+        catalog: decisions.catalog,
+        remote,
+        local: states.clone(),
+    };
     for definition in decisions.definitions.values() {
         match binder.bind(definition, &states) {
-            Ok(bound) => bound.issues.iter().for_each(|issue| report.push(of_tier(definition, issue))),
-            Err(problems) => problems.into_iter().for_each(|problem| report.push(problem.into())),
+            Ok(bound) => bound
+                .issues
+                .iter()
+                .for_each(|issue| report.push(of_tier(definition, issue))),
+            Err(problems) => problems
+                .into_iter()
+                .for_each(|problem| report.push(problem.into())),
         }
     }
 }

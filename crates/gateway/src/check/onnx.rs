@@ -20,16 +20,33 @@ use crate::diagnostic::did_you_mean;
 /// Inputs must be the same on both sides; outputs of the file may be left out of the
 /// configuration. A configuration without inputs (or outputs) leaves them to Triton and is not
 /// compared.
-pub fn compare(
+pub(super) fn compare(
     model: &Model,
     variant_file: &Path,
     config: &ModelConfig,
     signature: &Signature,
 ) -> Vec<Finding> {
-    let variant = model.variants.iter().find(|variant| variant.file == variant_file);
-    let mut comparison = Comparison { variant_file, variant, findings: Vec::new() };
-    comparison.side("input", &config.inputs, &signature.inputs, config.max_batch_size);
-    comparison.side("output", &config.outputs, &signature.outputs, config.max_batch_size);
+    let variant = model
+        .variants
+        .iter()
+        .find(|variant| variant.file == variant_file);
+    let mut comparison = Comparison {
+        variant_file,
+        variant,
+        findings: Vec::new(),
+    };
+    comparison.side(
+        "input",
+        &config.inputs,
+        &signature.inputs,
+        config.max_batch_size,
+    );
+    comparison.side(
+        "output",
+        &config.outputs,
+        &signature.outputs,
+        config.max_batch_size,
+    );
     comparison.missing_inputs(&config.inputs, &signature.inputs);
     if let Some(variant) = variant {
         comparison.external_files(model, variant, signature);
@@ -44,13 +61,20 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn side(&mut self, field: &str, specs: &[TensorSpec], infos: &[TensorInfo], max_batch_size: i32) {
+    fn side(
+        &mut self,
+        field: &str,
+        specs: &[TensorSpec],
+        infos: &[TensorInfo],
+        max_batch_size: i32,
+    ) {
         for (index, spec) in specs.iter().enumerate() {
             let key = format!("{field}[{index}]");
             let Some(info) = infos.iter().find(|info| info.name == spec.name) else {
                 let names = || infos.iter().map(|info| info.name.as_str());
-                let hint = did_you_mean(&spec.name, names())
-                    .unwrap_or_else(|| format!("its {field}s: {}", names().collect::<Vec<_>>().join(", ")));
+                let hint = did_you_mean(&spec.name, names()).unwrap_or_else(|| {
+                    format!("its {field}s: {}", names().collect::<Vec<_>>().join(", "))
+                });
                 let message = format!("the ONNX file has no {field} '{}'", spec.name);
                 self.say(Severity::Error, &format!("{key}.name"), message, Some(hint));
                 continue;
@@ -68,13 +92,22 @@ impl Comparison<'_> {
             return;
         }
         let hint = match info.dtype {
-            local_model::Dtype::Other(_) => "export the model with tensors alone (zipmap off)".to_owned(),
+            local_model::Dtype::Other(_) => {
+                "export the model with tensors alone (zipmap off)".to_owned()
+            }
             local_model::Dtype::String => "data_type: TYPE_STRING".to_owned(),
             other => format!("data_type: TYPE_{other}"),
         };
-        let message =
-            format!("'{}' is {dtype} here and {} in the ONNX file", spec.name, info.dtype);
-        self.say(Severity::Error, &format!("{key}.data_type"), message, Some(hint));
+        let message = format!(
+            "'{}' is {dtype} here and {} in the ONNX file",
+            spec.name, info.dtype
+        );
+        self.say(
+            Severity::Error,
+            &format!("{key}.data_type"),
+            message,
+            Some(hint),
+        );
     }
 
     fn shape(&mut self, key: &str, spec: &TensorSpec, info: &TensorInfo, max_batch_size: i32) {
@@ -87,14 +120,24 @@ impl Comparison<'_> {
                         "max_batch_size is {max_batch_size}, and the ONNX file fixes the batch of '{name}' at {batch}"
                     );
                     let hint = "export it with a free first dimension, or set max_batch_size: 0 and write the batch into dims";
-                    self.say(Severity::Error, "max_batch_size", message, Some(hint.to_owned()));
+                    self.say(
+                        Severity::Error,
+                        "max_batch_size",
+                        message,
+                        Some(hint.to_owned()),
+                    );
                     rows
                 }
                 None => {
                     let message = format!(
                         "max_batch_size is {max_batch_size}, and '{name}' is a scalar in the ONNX file: it has no batch"
                     );
-                    self.say(Severity::Error, "max_batch_size", message, Some("max_batch_size: 0".to_owned()));
+                    self.say(
+                        Severity::Error,
+                        "max_batch_size",
+                        message,
+                        Some("max_batch_size: 0".to_owned()),
+                    );
                     return;
                 }
             }
@@ -111,7 +154,11 @@ impl Comparison<'_> {
                 "'{name}' has {} here and {} in the ONNX file{}",
                 dimensions(dims.len()),
                 dimensions(rows.len()),
-                if max_batch_size > 0 { ", the batch left out" } else { "" }
+                if max_batch_size > 0 {
+                    ", the batch left out"
+                } else {
+                    ""
+                }
             );
             let hint = if rows.is_empty() && dims == &[1] {
                 "dims: [ 1 ] reshape { shape: [ ] }".to_owned()
@@ -122,25 +169,48 @@ impl Comparison<'_> {
             return;
         }
         for (index, (dim, row)) in dims.iter().zip(rows).enumerate() {
-            let Some(fixed) = row.filter(|fixed| fixed != dim) else { continue };
-            let key = if spec.reshape.is_some() { key.clone() } else { format!("{key}[{index}]") };
-            let message = format!("dimension {index} of '{name}' is {dim} here and {fixed} in the ONNX file");
+            let Some(fixed) = row.filter(|fixed| fixed != dim) else {
+                continue;
+            };
+            let key = if spec.reshape.is_some() {
+                key.clone()
+            } else {
+                format!("{key}[{index}]")
+            };
+            let message =
+                format!("dimension {index} of '{name}' is {dim} here and {fixed} in the ONNX file");
             // Any size is promised, and the file takes one.
-            let severity = if *dim == -1 { Severity::Warning } else { Severity::Error };
-            self.say(severity, &key, message, Some(format!("dims: {}", written(rows))));
+            let severity = if *dim == -1 {
+                Severity::Warning
+            } else {
+                Severity::Error
+            };
+            self.say(
+                severity,
+                &key,
+                message,
+                Some(format!("dims: {}", written(rows))),
+            );
         }
     }
 
     fn missing_inputs(&mut self, specs: &[TensorSpec], infos: &[TensorInfo]) {
         let known = |info: &TensorInfo| specs.iter().any(|spec| spec.name == info.name);
         // A misnamed input is missing too: said once.
-        let misnamed = specs.iter().any(|spec| !infos.iter().any(|info| info.name == spec.name));
+        let misnamed = specs
+            .iter()
+            .any(|spec| !infos.iter().any(|info| info.name == spec.name));
         if specs.is_empty() || misnamed {
             return;
         }
         for info in infos.iter().filter(|info| !known(info)) {
             let message = format!("the ONNX file needs input '{}' too", info.name);
-            let hint = format!("name: \"{}\", {} {}, the batch in it", info.name, info.dtype, info.shape());
+            let hint = format!(
+                "name: \"{}\", {} {}, the batch in it",
+                info.name,
+                info.dtype,
+                info.shape()
+            );
             self.say(Severity::Error, "input", message, Some(hint));
         }
     }
@@ -150,8 +220,15 @@ impl Comparison<'_> {
             let folder = model.dir.join(version.to_string());
             for name in &signature.external_files {
                 if !folder.join(name).exists() {
-                    let message = format!("version {version} lacks '{name}', where its ONNX file keeps weights");
-                    self.say(Severity::Error, "", message, Some(format!("copy it into {}", folder.display())));
+                    let message = format!(
+                        "version {version} lacks '{name}', where its ONNX file keeps weights"
+                    );
+                    self.say(
+                        Severity::Error,
+                        "",
+                        message,
+                        Some(format!("copy it into {}", folder.display())),
+                    );
                 }
             }
         }
@@ -178,7 +255,10 @@ fn dimensions(count: usize) -> String {
 
 /// As a configuration writes it.
 fn written(rows: &[Option<i64>]) -> String {
-    let dims: Vec<String> = rows.iter().map(|dim| dim.unwrap_or(-1).to_string()).collect();
+    let dims: Vec<String> = rows
+        .iter()
+        .map(|dim| dim.unwrap_or(-1).to_string())
+        .collect();
     format!("[ {} ]", dims.join(", "))
 }
 
@@ -198,7 +278,12 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
 "#;
 
     fn tensor(name: &str, dtype: Dtype, dims: &[Option<i64>]) -> TensorInfo {
-        TensorInfo { name: name.to_owned(), dtype, dims: dims.to_vec(), ranked: true }
+        TensorInfo {
+            name: name.to_owned(),
+            dtype,
+            dims: dims.to_vec(),
+            ranked: true,
+        }
     }
 
     fn signature(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> Signature {
@@ -248,8 +333,15 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
     fn a_configuration_that_fits() {
         says(CONFIG, &good(), &[]);
         // Triton fills in what is not written.
-        says("backend: \"onnxruntime\"\nmax_batch_size: 8\n", &good(), &[]);
-        let free = signature(vec![tensor("x", Dtype::Fp32, &[None, None])], good().outputs);
+        says(
+            "backend: \"onnxruntime\"\nmax_batch_size: 8\n",
+            &good(),
+            &[],
+        );
+        let free = signature(
+            vec![tensor("x", Dtype::Fp32, &[None, None])],
+            good().outputs,
+        );
         says(CONFIG, &free, &[]);
         let mut unranked = good();
         unranked.inputs[0].dims.clear();
@@ -263,12 +355,18 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
     #[test]
     fn names() {
         says(
-            &CONFIG.replace("\"x\"", "\"xx\"").replace("\"y\"", "\"score\""),
+            &CONFIG
+                .replace("\"x\"", "\"xx\"")
+                .replace("\"y\"", "\"score\""),
             &good(),
-            &[("3 input[0].name", "no input 'xx'"), ("4 output[0].name", "no output 'score'")],
+            &[
+                ("3 input[0].name", "no input 'xx'"),
+                ("4 output[0].name", "no output 'score'"),
+            ],
         );
         let mut more = good();
-        more.inputs.push(tensor("mask", Dtype::Bool, &[None, Some(3)]));
+        more.inputs
+            .push(tensor("mask", Dtype::Bool, &[None, Some(3)]));
         says(CONFIG, &more, &[("3 input", "needs input 'mask' too")]);
     }
 
@@ -277,11 +375,20 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
         says(
             &CONFIG.replacen("FP32", "FP64", 1),
             &good(),
-            &[("3 input[0].data_type", "FP64 here and FP32 in the ONNX file")],
+            &[(
+                "3 input[0].data_type",
+                "FP64 here and FP32 in the ONNX file",
+            )],
         );
-        let zipmap = signature(good().inputs, vec![tensor("y", Dtype::Other("a sequence"), &[])]);
+        let zipmap = signature(
+            good().inputs,
+            vec![tensor("y", Dtype::Other("a sequence"), &[])],
+        );
         let found = compared(CONFIG, &zipmap);
-        assert!(found[0].contains("a sequence in the ONNX file"), "{found:?}");
+        assert!(
+            found[0].contains("a sequence in the ONNX file"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -291,7 +398,11 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
             &good(),
             &[("3 input[0].dims[0]", "4 here and 3 in the ONNX file")],
         );
-        says(&CONFIG.replace("[ 3 ]", "[ -1 ]"), &good(), &[("3 input[0].dims[0]", "-1 here")]);
+        says(
+            &CONFIG.replace("[ 3 ]", "[ -1 ]"),
+            &good(),
+            &[("3 input[0].dims[0]", "-1 here")],
+        );
         says(
             &CONFIG.replace("[ 3 ]", "[ 1, 3 ]"),
             &good(),
@@ -300,10 +411,20 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
         says(
             &CONFIG.replace("max_batch_size: 8", "max_batch_size: 0"),
             &good(),
-            &[("3 input[0].dims", "1 dimension here and 2"), ("4 output[0].dims", "1 dimension here")],
+            &[
+                ("3 input[0].dims", "1 dimension here and 2"),
+                ("4 output[0].dims", "1 dimension here"),
+            ],
         );
-        let fixed = signature(vec![tensor("x", Dtype::Fp32, &[Some(1), Some(3)])], good().outputs);
-        says(CONFIG, &fixed, &[("2 max_batch_size", "fixes the batch of 'x' at 1")]);
+        let fixed = signature(
+            vec![tensor("x", Dtype::Fp32, &[Some(1), Some(3)])],
+            good().outputs,
+        );
+        says(
+            CONFIG,
+            &fixed,
+            &[("2 max_batch_size", "fixes the batch of 'x' at 1")],
+        );
         let scalar = signature(vec![tensor("x", Dtype::Fp32, &[])], good().outputs);
         says(CONFIG, &scalar, &[("2 max_batch_size", "a scalar")]);
     }
@@ -311,14 +432,26 @@ output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]
     #[test]
     fn a_reshape_is_what_the_file_sees() {
         let labels = signature(good().inputs, vec![tensor("y", Dtype::Fp32, &[None])]);
-        says(CONFIG, &labels, &[("4 output[0].dims", "1 dimension here and 0")]);
-        says(&CONFIG.replace("[ 1 ] }", "[ 1 ] reshape { shape: [ ] } }"), &labels, &[]);
+        says(
+            CONFIG,
+            &labels,
+            &[("4 output[0].dims", "1 dimension here and 0")],
+        );
+        says(
+            &CONFIG.replace("[ 1 ] }", "[ 1 ] reshape { shape: [ ] } }"),
+            &labels,
+            &[],
+        );
     }
 
     #[test]
     fn weights_in_another_file() {
         let mut external = good();
         external.external_files.insert("weights.bin".to_owned());
-        says(CONFIG, &external, &[("1 :", "version 1 lacks 'weights.bin'")]);
+        says(
+            CONFIG,
+            &external,
+            &[("1 :", "version 1 lacks 'weights.bin'")],
+        );
     }
 }

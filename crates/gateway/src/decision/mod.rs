@@ -22,8 +22,8 @@ pub use self::{
     tier::{ScoreSource, TierDefinition, TierKind, TierModel},
 };
 use crate::{
-    config::reader::{self, Problems},
     diagnostic::{Diagnostic, Report, Severity},
+    reader::{self, Problems},
 };
 
 /// The longest budget a decision may have.
@@ -65,20 +65,36 @@ pub fn read_folder(folder: &Path, report: &mut Report) -> Option<Decisions> {
     let catalog = read_catalog(&folder.join("features.toml"), report);
     let mut definitions: BTreeMap<Arc<str>, Definition> = BTreeMap::new();
     for file in decision_files(folder, report) {
-        let Some(definition) = read_file(&file, report) else { continue };
+        let Some(definition) = read_file(&file, report) else {
+            continue;
+        };
         if let Some(earlier) = definitions.get(&definition.name) {
-            let message =
-                format!("the decision `{}` is already defined in {}", definition.name, earlier.file.display());
-            report.error(&file, message, Some("give one of them another `name`".to_owned()));
+            let message = format!(
+                "the decision `{}` is already defined in {}",
+                definition.name,
+                earlier.file.display()
+            );
+            report.error(
+                &file,
+                message,
+                Some("give one of them another `name`".to_owned()),
+            );
             continue;
         }
         definitions.insert(definition.name.clone(), definition);
     }
     if definitions.is_empty() && report.errors() == 0 {
         let hint = "a decision is a file such as fraud.toml; docs/ml-engineers.md shows one";
-        report.error(folder, "no decision found in this folder", Some(hint.to_owned()));
+        report.error(
+            folder,
+            "no decision found in this folder",
+            Some(hint.to_owned()),
+        );
     }
-    Some(Decisions { catalog: catalog?, definitions })
+    Some(Decisions {
+        catalog: catalog?,
+        definitions,
+    })
 }
 
 fn read_catalog(file: &Path, report: &mut Report) -> Option<Catalog> {
@@ -112,7 +128,11 @@ fn decision_files(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            report.error(folder, format!("cannot read the folder of decisions: {error}"), None);
+            report.error(
+                folder,
+                format!("cannot read the folder of decisions: {error}"),
+                None,
+            );
             return Vec::new();
         }
     };
@@ -142,11 +162,21 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
     let name = root.required_string("name", &mut problems);
     if !root.has("budget") {
         let hint = Some("for example budget = \"95ms\"".to_owned());
-        problems.error(root.span(), "budget", "`budget` is missing, expected a duration", hint);
+        problems.error(
+            root.span(),
+            "budget",
+            "`budget` is missing, expected a duration",
+            hint,
+        );
     }
     let budget = root.duration("budget", &mut problems);
-    if let Some(budget) = &budget && budget.value > MAX_BUDGET {
-        let message = format!("`budget` is {:?}, expected at most {MAX_BUDGET:?}", budget.value);
+    if let Some(budget) = &budget
+        && budget.value > MAX_BUDGET
+    {
+        let message = format!(
+            "`budget` is {:?}, expected at most {MAX_BUDGET:?}",
+            budget.value
+        );
         problems.error(budget.span.clone(), "budget", message, None);
     }
     let schema = request::read(&mut root, &mut problems);
@@ -156,7 +186,10 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
     let default_score = name.as_ref().map_or_else(String::new, |n| n.value.clone());
     let tiers = root.tables("tiers", &mut problems);
     let tiers = tier::read(tiers, root.span(), &default_score, file, &mut problems);
-    let scores: Arc<[Arc<str>]> = tiers.first().map(TierDefinition::score_names).unwrap_or_default();
+    let scores: Arc<[Arc<str>]> = tiers
+        .first()
+        .map(TierDefinition::score_names)
+        .unwrap_or_default();
     let policy_table = root.table("policy", &mut problems);
     let policy = policy::read(policy_table, &scores, &mut problems);
     root.finish(&mut problems);

@@ -2,7 +2,7 @@
 
 use features::{Dtype, EntityField, InputField, RequestSchema, Value};
 
-use crate::config::reader::{Free, Literal, Problems, Table};
+use crate::reader::{Free, Literal, Problems, Table};
 
 /// Reads both tables of a decision file.
 pub(super) fn read(root: &mut Table<'_>, p: &mut Problems<'_>) -> RequestSchema {
@@ -24,22 +24,39 @@ pub(super) fn read(root: &mut Table<'_>, p: &mut Problems<'_>) -> RequestSchema 
                     return None;
                 }
             };
-            Some(EntityField { name: name.value, dtype })
+            Some(EntityField {
+                name: name.value,
+                dtype,
+            })
         })
         .collect();
-    let inputs =
-        root.table("request", p).rest().into_iter().filter_map(|(name, value)| input(name.value, value, p)).collect();
+    let inputs = root
+        .table("request", p)
+        .rest()
+        .into_iter()
+        .filter_map(|(name, value)| input(name.value, value, p))
+        .collect();
     RequestSchema { entities, inputs }
 }
 
 fn input(name: String, value: Free<'_>, p: &mut Problems<'_>) -> Option<InputField> {
     if let Some(dtype) = value.as_str().and_then(input_type) {
-        return Some(InputField { name, dtype, required: true, default: None });
+        return Some(InputField {
+            name,
+            dtype,
+            required: true,
+            default: None,
+        });
     }
     let key = value.key().to_owned();
     if value.as_str().is_some() {
         let message = format!("`{key}` is {}, expected a type", value.describe());
-        p.error(value.span(), key, message, Some("types: float, int, string, bool".into()));
+        p.error(
+            value.span(),
+            key,
+            message,
+            Some("types: float, int, string, bool".into()),
+        );
         return None;
     }
     let mut table = value.into_table(p)?;
@@ -48,7 +65,10 @@ fn input(name: String, value: Free<'_>, p: &mut Problems<'_>) -> Option<InputFie
     let default = table.scalar("default", p);
     let parsed = dtype.as_ref().and_then(|t| input_type(&t.value));
     if let (Some(written), None) = (&dtype, parsed) {
-        let message = format!("`{key}.type` is \"{}\", expected float, int, string or bool", written.value);
+        let message = format!(
+            "`{key}.type` is \"{}\", expected float, int, string or bool",
+            written.value
+        );
         p.error(written.span.clone(), table.key("type"), message, None);
     }
     let default_value = match (&default, parsed) {
@@ -64,7 +84,12 @@ fn input(name: String, value: Free<'_>, p: &mut Problems<'_>) -> Option<InputFie
     };
     table.finish(p);
     let required = !optional && default_value.is_none();
-    Some(InputField { name, dtype: parsed?, required, default: default_value })
+    Some(InputField {
+        name,
+        dtype: parsed?,
+        required,
+        default: default_value,
+    })
 }
 
 fn input_type(name: &str) -> Option<Dtype> {

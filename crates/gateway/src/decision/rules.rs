@@ -7,7 +7,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::reader::{self, Free, Literal, Problems, Table};
+use crate::reader::{self, Free, Literal, Problems, Table};
 
 /// A decision table.
 #[derive(Clone, Debug)]
@@ -67,7 +67,12 @@ pub(super) fn read(file: &Path, written: Range<usize>, p: &mut Problems<'_>) -> 
     let source = match std::fs::read_to_string(file) {
         Ok(source) => source,
         Err(error) => {
-            p.error(written, "table", format!("cannot read {}: {error}", file.display()), None);
+            p.error(
+                written,
+                "table",
+                format!("cannot read {}: {error}", file.display()),
+                None,
+            );
             return None;
         }
     };
@@ -84,15 +89,22 @@ fn parse(file: &Path, source: &str, p: &mut Problems<'_>) -> Option<RuleTable> {
     for table in tables {
         rows.extend(row(table, p));
     }
-    let mut scores: Vec<Arc<str>> =
-        rows.first().map(|(_, s): &(Row, Vec<Arc<str>>)| s.clone()).unwrap_or_default();
+    let mut scores: Vec<Arc<str>> = rows
+        .first()
+        .map(|(_, s): &(Row, Vec<Arc<str>>)| s.clone())
+        .unwrap_or_default();
     scores.sort();
     for (i, (row, names)) in rows.iter_mut().enumerate() {
         let mut sorted: Vec<(Arc<str>, f64)> = names.drain(..).zip(row.scores.drain(..)).collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         if !sorted.iter().map(|(name, _)| name).eq(scores.iter()) && p.errors() == errors_before {
             let message = format!("`rules[{i}].scores` differs in its names from the first row's");
-            p.error(spans[i].clone(), "scores", message, Some("every row gives the same scores".into()));
+            p.error(
+                spans[i].clone(),
+                "scores",
+                message,
+                Some("every row gives the same scores".into()),
+            );
         }
         row.scores = sorted.into_iter().map(|(_, value)| value).collect();
     }
@@ -101,7 +113,11 @@ fn parse(file: &Path, source: &str, p: &mut Problems<'_>) -> Option<RuleTable> {
         check_totality(&rows, &spans, p);
     }
     (p.errors() == errors_before).then(|| RuleTable {
-        name: file.file_stem().unwrap_or_default().to_string_lossy().into(),
+        name: file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into(),
         version: version(source),
         scores: scores.into(),
         rows,
@@ -115,11 +131,17 @@ fn check_totality(rows: &[Row], spans: &[Range<usize>], p: &mut Problems<'_>) {
     if rows.last().is_none_or(|row| !row.conditions.is_empty()) {
         let span = spans.last().cloned().unwrap_or(0..0);
         let hint = "end the table with a [[rules]] that has a reason and scores, but no `when`";
-        p.error(span, "rules", "the table must end with a row without conditions, so that it always answers", Some(hint.into()));
+        p.error(
+            span,
+            "rules",
+            "the table must end with a row without conditions, so that it always answers",
+            Some(hint.into()),
+        );
     }
     for (i, row) in rows.iter().enumerate() {
         if row.conditions.is_empty() && i < last {
-            let message = format!("`rules[{i}]` has no condition, so the rows after it can never answer");
+            let message =
+                format!("`rules[{i}]` has no condition, so the rows after it can never answer");
             p.error(spans[i].clone(), "rules", message, None);
         }
     }
@@ -127,7 +149,12 @@ fn check_totality(rows: &[Row], spans: &[Range<usize>], p: &mut Problems<'_>) {
 
 fn version(source: &str) -> Arc<str> {
     let digest = Sha256::digest(source.as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    digest
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        .into()
 }
 
 fn row(mut table: Table<'_>, p: &mut Problems<'_>) -> Option<(Row, Vec<Arc<str>>)> {
@@ -140,30 +167,52 @@ fn row(mut table: Table<'_>, p: &mut Problems<'_>) -> Option<(Row, Vec<Arc<str>>
     let mut values = Vec::new();
     let scores_span = table.span_of("scores");
     for (name, value) in table.table("scores", p).rest() {
-        match value.as_literal().and_then(|l| l.as_f64()).filter(|n| n.is_finite()) {
+        match value
+            .as_literal()
+            .and_then(|l| l.as_f64())
+            .filter(|n| n.is_finite())
+        {
             Some(number) => {
                 names.push(name.value.into());
                 values.push(number);
             }
             None => {
-                let message = format!("`{}` is {}, expected a finite number", value.key(), value.describe());
+                let message = format!(
+                    "`{}` is {}, expected a finite number",
+                    value.key(),
+                    value.describe()
+                );
                 p.error(value.span(), value.key(), message, None);
             }
         }
     }
     if names.is_empty() {
         let hint = Some("for example scores = { fraud = 0.2 }".into());
-        p.error(scores_span, table.key("scores"), format!("`{}` gives no score", table.key("scores")), hint);
+        p.error(
+            scores_span,
+            table.key("scores"),
+            format!("`{}` gives no score", table.key("scores")),
+            hint,
+        );
     }
     table.finish(p);
-    Some((Row { reason: reason?.value.into(), conditions, scores: values }, names))
+    Some((
+        Row {
+            reason: reason?.value.into(),
+            conditions,
+            scores: values,
+        },
+        names,
+    ))
 }
 
 /// `"request.amount" = { gt = 500.0, lte = 900.0 }`: one condition a test.
 fn read_conditions(feature: &str, value: Free<'_>, out: &mut Vec<Condition>, p: &mut Problems<'_>) {
     let span = value.span();
     let key = value.key().to_owned();
-    let Some(mut table) = value.into_table(p) else { return };
+    let Some(mut table) = value.into_table(p) else {
+        return;
+    };
     let mut tests = Vec::new();
     tests.extend(table.boolean("missing", p).map(Test::Missing));
     for (name, comparison) in [
@@ -172,18 +221,32 @@ fn read_conditions(feature: &str, value: Free<'_>, out: &mut Vec<Condition>, p: 
         ("gt", Comparison::Greater),
         ("gte", Comparison::GreaterOrEqual),
     ] {
-        tests.extend(table.number(name, p).map(|n| Test::Compare(comparison, n.value)));
+        tests.extend(
+            table
+                .number(name, p)
+                .map(|n| Test::Compare(comparison, n.value)),
+        );
     }
     for (name, negated) in [("eq", false), ("ne", true)] {
-        tests.extend(table.scalar(name, p).map(|l| Test::In { values: vec![l.value], negated }));
+        tests.extend(table.scalar(name, p).map(|l| Test::In {
+            values: vec![l.value],
+            negated,
+        }));
     }
-    tests.extend(table.scalars("in", p).map(|values| Test::In { values, negated: false }));
+    tests.extend(table.scalars("in", p).map(|values| Test::In {
+        values,
+        negated: false,
+    }));
     if tests.is_empty() && table.is_read() {
         let hint = Some("tests: eq, ne, lt, lte, gt, gte, in, missing".into());
         p.error(span.clone(), &key, format!("`{key}` tests nothing"), hint);
     }
     table.finish(p);
-    out.extend(tests.into_iter().map(|test| Condition { feature: feature.to_owned(), test, span: span.clone() }));
+    out.extend(tests.into_iter().map(|test| Condition {
+        feature: feature.to_owned(),
+        test,
+        span: span.clone(),
+    }));
 }
 
 #[cfg(test)]
@@ -195,7 +258,14 @@ mod tests {
         let mut report = Report::default();
         let file = Path::new("fraud.rules.toml");
         let table = parse(file, source, &mut Problems::new(file, &mut report));
-        (table, report.diagnostics().iter().map(|d| d.message.clone()).collect())
+        (
+            table,
+            report
+                .diagnostics()
+                .iter()
+                .map(|d| d.message.clone())
+                .collect(),
+        )
     }
 
     const GOOD: &str = r#"
@@ -220,7 +290,8 @@ mod tests {
 
     #[test]
     fn a_table_that_may_not_answer_is_refused() {
-        let source = "[[rules]]\nreason='a'\nwhen={ 'request.amount' = { gt = 1 } }\nscores={fraud=1}";
+        let source =
+            "[[rules]]\nreason='a'\nwhen={ 'request.amount' = { gt = 1 } }\nscores={fraud=1}";
         let (table, problems) = parsed(source);
         assert!(table.is_none());
         assert!(problems[0].contains("always answers"), "{problems:?}");
@@ -229,14 +300,19 @@ mod tests {
 
     #[test]
     fn an_early_row_without_conditions_hides_the_rest() {
-        let source = "[[rules]]\nreason='a'\nscores={fraud=1}\n[[rules]]\nreason='b'\nscores={fraud=0}";
+        let source =
+            "[[rules]]\nreason='a'\nscores={fraud=1}\n[[rules]]\nreason='b'\nscores={fraud=0}";
         assert!(parsed(source).1[0].contains("never answer"));
     }
 
     #[test]
     fn unknown_tests_and_empty_conditions_are_problems() {
         let bad = GOOD.replace("gt = 500, lte = 900", "above = 500");
-        assert!(parsed(&bad).1[0].contains("unknown key"), "{:?}", parsed(&bad).1);
+        assert!(
+            parsed(&bad).1[0].contains("unknown key"),
+            "{:?}",
+            parsed(&bad).1
+        );
         let empty = GOOD.replace("{ gt = 500, lte = 900 }", "{}");
         assert!(parsed(&empty).1[0].contains("tests nothing"));
     }

@@ -6,7 +6,7 @@
 use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use super::rules::{self, RuleTable};
-use crate::config::reader::{Problems, Table};
+use crate::reader::{Problems, Table};
 
 /// One tier of a decision.
 #[derive(Clone, Debug)]
@@ -102,26 +102,46 @@ pub(super) fn read(
     p: &mut Problems<'_>,
 ) -> Vec<TierDefinition> {
     let written = tables.len();
-    let tiers: Vec<TierDefinition> =
-        tables.into_iter().filter_map(|table| read_one(table, default_score, file, p)).collect();
+    let tiers: Vec<TierDefinition> = tables
+        .into_iter()
+        .filter_map(|table| read_one(table, default_score, file, p))
+        .collect();
     if tiers.len() < written {
         return tiers;
     }
     let rules = tiers.iter().filter(|tier| tier.rank() == 2).count();
     if rules != 1 || tiers.last().is_none_or(|tier| tier.rank() != 2) {
         let span = tiers.last().map_or(file_span, |tier| tier.span.clone());
-        let hint = Some("end with [[tiers]] name = \"rules\", kind = \"rules\", table = \"NAME.rules.toml\"".into());
-        p.error(span, "tiers", "the last tier, and only the last, must be of kind \"rules\": it always answers", hint);
+        let hint = Some(
+            "end with [[tiers]] name = \"rules\", kind = \"rules\", table = \"NAME.rules.toml\""
+                .into(),
+        );
+        p.error(
+            span,
+            "tiers",
+            "the last tier, and only the last, must be of kind \"rules\": it always answers",
+            hint,
+        );
     }
     for pair in tiers.windows(2) {
         if pair[0].rank() > pair[1].rank() {
             let message = format!("tier `{}` is slower than the tier before it", pair[1].name);
-            p.error(pair[1].span.clone(), "tiers", message, Some("order: triton, onnx, rules".into()));
+            p.error(
+                pair[1].span.clone(),
+                "tiers",
+                message,
+                Some("order: triton, onnx, rules".into()),
+            );
         }
     }
     for (i, tier) in tiers.iter().enumerate() {
         if tiers[..i].iter().any(|earlier| earlier.name == tier.name) {
-            p.error(tier.span.clone(), "tiers", format!("there are two tiers named `{}`", tier.name), None);
+            p.error(
+                tier.span.clone(),
+                "tiers",
+                format!("there are two tiers named `{}`", tier.name),
+                None,
+            );
         }
         if tier.score_names() != tiers[0].score_names() {
             let message = format!(
@@ -131,7 +151,12 @@ pub(super) fn read(
                 tiers[0].name,
                 tiers[0].score_names()
             );
-            p.error(tier.span.clone(), "tiers", message, Some("every tier reports the same scores".into()));
+            p.error(
+                tier.span.clone(),
+                "tiers",
+                message,
+                Some("every tier reports the same scores".into()),
+            );
         }
     }
     tiers
@@ -155,15 +180,21 @@ fn read_one(
         "onnx" => model(&mut table, default_score, p).map(|model| TierKind::Onnx { model }),
         "rules" => {
             let written = table.required_string("table", p);
-            written.and_then(|written| {
-                let path = file.with_file_name(&written.value);
-                rules::read(&path, written.span, p)
-            })
-            .map(TierKind::Rules)
+            written
+                .and_then(|written| {
+                    let path = file.with_file_name(&written.value);
+                    rules::read(&path, written.span, p)
+                })
+                .map(TierKind::Rules)
         }
         other => {
             let hint = Some("kinds: triton, onnx, rules".into());
-            p.error(kind.span, table.key("kind"), format!("`{}` is \"{other}\"", table.key("kind")), hint);
+            p.error(
+                kind.span,
+                table.key("kind"),
+                format!("`{}` is \"{other}\"", table.key("kind")),
+                hint,
+            );
             return None;
         }
     };
@@ -180,7 +211,11 @@ fn model(table: &mut Table<'_>, default_score: &str, p: &mut Problems<'_>) -> Op
     let name = table.required_string("model", p);
     let scores = scores(table, default_score, p);
     let inputs = inputs(table, p);
-    Some(TierModel { name: name?.value.into(), scores, inputs })
+    Some(TierModel {
+        name: name?.value.into(),
+        scores,
+        inputs,
+    })
 }
 
 /// `scores = { fraud = "score", other = { output = "probabilities", index = 1 } }`.
@@ -189,18 +224,30 @@ fn scores(table: &mut Table<'_>, default_score: &str, p: &mut Problems<'_>) -> V
     for (name, value) in table.table("scores", p).rest() {
         let score: Arc<str> = name.value.into();
         if let Some(output) = value.as_str() {
-            sources.push(ScoreSource { score, output: output.into(), index: 0 });
+            sources.push(ScoreSource {
+                score,
+                output: output.into(),
+                index: 0,
+            });
         } else if let Some(mut place) = value.into_table(p) {
             let output = place.required_string("output", p);
             let index = place.integer("index", 0..=1_000_000, p).unwrap_or(0) as usize;
             place.finish(p);
             if let Some(output) = output {
-                sources.push(ScoreSource { score, output: output.value.into(), index });
+                sources.push(ScoreSource {
+                    score,
+                    output: output.value.into(),
+                    index,
+                });
             }
         }
     }
     if sources.is_empty() {
-        sources.push(ScoreSource { score: default_score.into(), output: "score".into(), index: 0 });
+        sources.push(ScoreSource {
+            score: default_score.into(),
+            output: "score".into(),
+            index: 0,
+        });
     }
     sources
 }
@@ -210,12 +257,19 @@ fn inputs(table: &mut Table<'_>, p: &mut Problems<'_>) -> Vec<(String, Vec<Strin
     let mut tensors = Vec::new();
     for (tensor, value) in table.table("inputs", p).rest() {
         let names = value.as_literals().and_then(|literals| {
-            literals.into_iter().map(|literal| literal.into_text()).collect::<Option<Vec<String>>>()
+            literals
+                .into_iter()
+                .map(|literal| literal.into_text())
+                .collect::<Option<Vec<String>>>()
         });
         match names {
             Some(names) if !names.is_empty() => tensors.push((tensor.value, names)),
             _ => {
-                let message = format!("`{}` is {}, expected a list of features", value.key(), value.describe());
+                let message = format!(
+                    "`{}` is {}, expected a list of features",
+                    value.key(),
+                    value.describe()
+                );
                 p.error(value.span(), value.key(), message, None);
             }
         }

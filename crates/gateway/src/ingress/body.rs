@@ -27,8 +27,11 @@ pub async fn read(body: Body, limit_bytes: usize) -> Result<Bytes, Rejection> {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => {
-            let cause = std::error::Error::source(&*error).map_or_else(|| error.to_string(), ToString::to_string);
-            Err(Rejection::invalid(format!("the body did not arrive: {cause}")))
+            let cause = std::error::Error::source(&*error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            Err(Rejection::invalid(format!(
+                "the body did not arrive: {cause}"
+            )))
         }
     }
 }
@@ -50,7 +53,12 @@ pub struct BodyTimeout(Duration);
 impl TimedBody {
     /// `inner`, which must be complete at `received + timeout`.
     pub fn new(inner: Body, received: Instant, timeout: Duration) -> Self {
-        Self { inner, until: received + timeout, timeout, timer: None }
+        Self {
+            inner,
+            until: received + timeout,
+            timeout,
+            timer: None,
+        }
     }
 }
 
@@ -66,7 +74,9 @@ impl HttpBody for TimedBody {
             return Poll::Ready(frame);
         }
         let until = self.until;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Some(Err(axum::Error::new(BodyTimeout(self.timeout))))),
             Poll::Pending => Poll::Pending,
@@ -106,15 +116,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trickled_body_is_cut_off_at_its_time() {
         let started = Instant::now();
-        let rejection = read_timed(Duration::from_millis(500), 50).await.unwrap_err();
+        let rejection = read_timed(Duration::from_millis(500), 50)
+            .await
+            .unwrap_err();
         assert_eq!(rejection.kind, Kind::InvalidRequest);
-        assert!(rejection.detail.contains("longer than 2s"), "{}", rejection.detail);
+        assert!(
+            rejection.detail.contains("longer than 2s"),
+            "{}",
+            rejection.detail
+        );
         assert_eq!(started.elapsed(), Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_body_that_makes_it_is_read() {
-        assert_eq!(read_timed(Duration::from_millis(500), 3).await.unwrap().len(), 3);
+        assert_eq!(
+            read_timed(Duration::from_millis(500), 3)
+                .await
+                .unwrap()
+                .len(),
+            3
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::{Clock, DefaultClock}};
+use governor::{
+    DefaultDirectRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
@@ -43,9 +46,16 @@ impl Clients {
                 .and_then(NonZeroU32::new)
                 .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
         };
-        let anyone = Client { name: "anyone".into(), decisions: HashSet::new(), rate: None };
+        let anyone = Client {
+            name: "anyone".into(),
+            decisions: HashSet::new(),
+            rate: None,
+        };
         Self {
-            by_digest: configured.iter().map(|c| (c.key_sha256, Arc::new(client(c)))).collect(),
+            by_digest: configured
+                .iter()
+                .map(|c| (c.key_sha256, Arc::new(client(c))))
+                .collect(),
             anyone: configured.is_empty().then(|| Arc::new(anyone)),
         }
     }
@@ -81,7 +91,9 @@ impl Client {
             let detail = format!("the client `{}` may not ask for `{decision}`", self.name);
             return Err(Rejection::new(Kind::Forbidden, detail));
         }
-        let Some(rate) = &self.rate else { return Ok(()) };
+        let Some(rate) = &self.rate else {
+            return Ok(());
+        };
         rate.check().map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             let detail = format!("the client `{}` asks faster than agreed", self.name);
@@ -104,7 +116,12 @@ mod tests {
     }
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
-        [(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))].into_iter().collect()
+        [(
+            http::HeaderName::from_static(name),
+            http::HeaderValue::from_static(value),
+        )]
+        .into_iter()
+        .collect()
     }
 
     #[test]
@@ -115,17 +132,29 @@ mod tests {
 
     #[test]
     fn a_key_comes_in_either_header() {
-        for headers in [headers("authorization", "bearer secret"), headers("x-api-key", "secret")] {
+        for headers in [
+            headers("authorization", "bearer secret"),
+            headers("x-api-key", "secret"),
+        ] {
             assert!(clients().authenticate(&headers).is_ok());
         }
-        for headers in [HeaderMap::new(), headers("x-api-key", "wrong"), headers("authorization", "Basic secret")] {
-            assert_eq!(clients().authenticate(&headers).unwrap_err().kind, Kind::Unauthenticated);
+        for headers in [
+            HeaderMap::new(),
+            headers("x-api-key", "wrong"),
+            headers("authorization", "Basic secret"),
+        ] {
+            assert_eq!(
+                clients().authenticate(&headers).unwrap_err().kind,
+                Kind::Unauthenticated
+            );
         }
     }
 
     #[test]
     fn a_client_is_held_to_its_decisions_and_its_rate() {
-        let client = clients().authenticate(&headers("x-api-key", "secret")).unwrap();
+        let client = clients()
+            .authenticate(&headers("x-api-key", "secret"))
+            .unwrap();
         assert_eq!(client.may_ask("credit").unwrap_err().kind, Kind::Forbidden);
         assert!(client.may_ask("fraud").is_ok());
         let refused = client.may_ask("fraud").unwrap_err();

@@ -40,7 +40,10 @@ pub fn routes(gateway: Arc<Gateway>) -> (Router, Health) {
     if let Ok(service) = reflection().build_v1alpha() {
         routes.add_service(service);
     }
-    (routes.routes().into_axum_router().reset_fallback(), Health { reporter })
+    (
+        routes.routes().into_axum_router().reset_fallback(),
+        Health { reporter },
+    )
 }
 
 /// Tells gRPC clients whether to send requests here.
@@ -55,13 +58,18 @@ impl Health {
         use tonic_health::ServingStatus::{NotServing, Serving};
         let status = if serving { Serving } else { NotServing };
         self.reporter.set_service_status("", status).await;
-        self.reporter.set_service_status("gavel.v1.DecisionService", status).await;
+        self.reporter
+            .set_service_status("gavel.v1.DecisionService", status)
+            .await;
     }
 }
 
 #[tonic::async_trait]
 impl v1::decision_service_server::DecisionService for Decisions {
-    async fn decide(&self, request: Request<v1::DecideRequest>) -> Result<Response<v1::DecideResponse>, Status> {
+    async fn decide(
+        &self,
+        request: Request<v1::DecideRequest>,
+    ) -> Result<Response<v1::DecideResponse>, Status> {
         match self.answer(request).await {
             Ok(answer) => {
                 let server_timing = server_timing(&answer.timings_us);
@@ -81,7 +89,10 @@ impl v1::decision_service_server::DecisionService for Decisions {
 
 impl Decisions {
     async fn answer(&self, request: Request<v1::DecideRequest>) -> Result<Answer, Rejection> {
-        let received = request.extensions().get::<Received>().map_or_else(Instant::now, |received| received.0);
+        let received = request
+            .extensions()
+            .get::<Received>()
+            .map_or_else(Instant::now, |received| received.0);
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let client = self.gateway.clients.authenticate(&headers)?;
@@ -92,17 +103,27 @@ impl Decisions {
         let decoding = Instant::now();
         let question = protobuf::question(message)?;
         let decode = decoding.elapsed();
-        let arrival = Arrival { received, client, question, header_budget, decode };
+        let arrival = Arrival {
+            received,
+            client,
+            question,
+            header_budget,
+            decode,
+        };
         super::decide(&self.gateway, arrival).await
     }
 }
 
 /// `grpc-timeout`: at most eight digits and a unit, as the gRPC over HTTP/2 protocol defines it.
 fn grpc_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Rejection> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let Some(value) = headers.get("grpc-timeout") else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default();
     parse_grpc_timeout(text).map(Some).ok_or_else(|| {
-        Rejection::invalid(format!("`grpc-timeout` is `{text}`, expected up to 8 digits and one of H M S m u n"))
+        Rejection::invalid(format!(
+            "`grpc-timeout` is `{text}`, expected up to 8 digits and one of H M S m u n"
+        ))
     })
 }
 
@@ -130,7 +151,10 @@ mod tests {
     #[test]
     fn grpc_timeouts_are_read_as_the_protocol_says() {
         assert_eq!(parse_grpc_timeout("50m"), Some(Duration::from_millis(50)));
-        assert_eq!(parse_grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(
+            parse_grpc_timeout("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3600))
+        );
         assert_eq!(parse_grpc_timeout("0n"), Some(Duration::ZERO));
         for bad in ["", "m", "5", "-5m", "5x", "123456789m", "5 m", "５m"] {
             assert_eq!(parse_grpc_timeout(bad), None, "{bad}");

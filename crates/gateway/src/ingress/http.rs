@@ -41,12 +41,15 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
 
 /// The outermost layer: notes when the head was read and times the body. For gRPC as well.
 pub fn stamp(routes: Router, body_timeout: Duration) -> Router {
-    routes.layer(middleware::from_fn(move |mut request: Request, next: Next| async move {
-        let received = Instant::now();
-        request.extensions_mut().insert(Received(received));
-        let request = request.map(|inner| Body::new(body::TimedBody::new(inner, received, body_timeout)));
-        next.run(request).await
-    }))
+    routes.layer(middleware::from_fn(
+        move |mut request: Request, next: Next| async move {
+            let received = Instant::now();
+            request.extensions_mut().insert(Received(received));
+            let request =
+                request.map(|inner| Body::new(body::TimedBody::new(inner, received, body_timeout)));
+            next.run(request).await
+        },
+    ))
 }
 
 async fn decide(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
@@ -61,7 +64,10 @@ async fn decide(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
 }
 
 async fn answer(gateway: &Gateway, request: Request) -> Result<(Answer, Format), Rejection> {
-    let received = request.extensions().get::<Received>().map_or_else(Instant::now, |received| received.0);
+    let received = request
+        .extensions()
+        .get::<Received>()
+        .map_or_else(Instant::now, |received| received.0);
     let client = gateway.clients.authenticate(request.headers())?;
     let format = request_format(request.headers())?;
     let header_budget = header_budget(request.headers())?;
@@ -72,14 +78,28 @@ async fn answer(gateway: &Gateway, request: Request) -> Result<(Answer, Format),
         Format::Protobuf => protobuf::decode(&bytes)?,
     };
     let decode = decoding.elapsed();
-    let arrival = Arrival { received, client, question, header_budget, decode };
+    let arrival = Arrival {
+        received,
+        client,
+        question,
+        header_budget,
+        decode,
+    };
     Ok((super::decide(gateway, arrival).await?, format))
 }
 
 /// The format that `content-type` names. What curl sends when told nothing is read as JSON.
 fn request_format(headers: &HeaderMap) -> Result<Format, Rejection> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
-    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Format::Json);
+    };
+    let media_type = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     match media_type.to_ascii_lowercase().as_str() {
         "application/json" | "application/x-www-form-urlencoded" => Ok(Format::Json),
         "application/x-protobuf" | "application/protobuf" => Ok(Format::Protobuf),
@@ -95,22 +115,30 @@ fn request_format(headers: &HeaderMap) -> Result<Format, Rejection> {
 /// The first format that `accept` names; `None` answers in the request's own.
 fn response_format(headers: &HeaderMap) -> Option<Format> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
-    accept.split(',').find_map(|range| match range.split(';').next().unwrap_or_default().trim() {
-        "application/json" => Some(Format::Json),
-        "application/x-protobuf" | "application/protobuf" => Some(Format::Protobuf),
-        _ => None,
-    })
+    accept.split(',').find_map(
+        |range| match range.split(';').next().unwrap_or_default().trim() {
+            "application/json" => Some(Format::Json),
+            "application/x-protobuf" | "application/protobuf" => Some(Format::Protobuf),
+            _ => None,
+        },
+    )
 }
 
 /// `x-request-timeout-ms`, where it is sent.
 pub(super) fn header_budget(headers: &HeaderMap) -> Result<Option<Duration>, Rejection> {
     const NAME: &str = "x-request-timeout-ms";
-    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    let Some(value) = headers.get(NAME) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default();
     let ms: f64 = text.trim().parse().map_err(|_| {
-        Rejection::invalid(format!("`{NAME}` is `{text}`, expected a number of milliseconds"))
+        Rejection::invalid(format!(
+            "`{NAME}` is `{text}`, expected a number of milliseconds"
+        ))
     })?;
-    request::budget(NAME, ms).map(Some).map_err(|violation| Rejection::violations(vec![violation]))
+    request::budget(NAME, ms)
+        .map(Some)
+        .map_err(|violation| Rejection::violations(vec![violation]))
 }
 
 fn encode(answer: Answer, format: Format) -> Response {
@@ -121,7 +149,10 @@ fn encode(answer: Answer, format: Format) -> Response {
             // An answer holds strings, finite numbers and maps keyed by strings: JSON can spell all of it.
             Err(error) => unreachable!("an answer is always JSON: {error}"),
         },
-        Format::Protobuf => (protobuf::response(answer).encode_to_vec(), "application/x-protobuf"),
+        Format::Protobuf => (
+            protobuf::response(answer).encode_to_vec(),
+            "application/x-protobuf",
+        ),
     };
     let mut response = Body::from(body).into_response();
     let headers = response.headers_mut();
@@ -138,7 +169,11 @@ pub(super) fn server_timing(timings: &Timings) -> String {
     for (stage, took) in timings.stages() {
         let separator = if text.is_empty() { "" } else { ", " };
         // Writing to a String cannot fail.
-        let _ = write!(text, "{separator}{stage};dur={:.3}", took.as_secs_f64() * 1e3);
+        let _ = write!(
+            text,
+            "{separator}{stage};dur={:.3}",
+            took.as_secs_f64() * 1e3
+        );
     }
     text
 }
@@ -149,10 +184,16 @@ async fn document(State(gateway): State<Arc<Gateway>>) -> Response {
 
 async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.telemetry.rejected(Kind::MethodNotAllowed);
-    let allowed = if request.uri().path() == "/v1/decide" { "POST" } else { "GET, HEAD" };
+    let allowed = if request.uri().path() == "/v1/decide" {
+        "POST"
+    } else {
+        "GET, HEAD"
+    };
     let detail = format!("{} is served with {allowed}", request.uri().path());
     let mut response = Rejection::new(Kind::MethodNotAllowed, detail).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -161,7 +202,10 @@ async fn not_found(State(gateway): State<Arc<Gateway>>, request: Request) -> Res
     gateway.telemetry.rejected(Kind::NotFound);
     let detail = "decisions are asked for with POST /v1/decide or gavel.v1.DecisionService/Decide; GET /openapi.json describes it";
     let rejection = Rejection::new(Kind::NotFound, detail);
-    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     if content_type.starts_with(b"application/grpc") {
         return tonic::Status::from(rejection).into_http();
     }
@@ -173,7 +217,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (http::HeaderName::from_static(n), v.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| (http::HeaderName::from_static(n), v.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -186,7 +233,11 @@ mod tests {
             ("text/xml", None),
             ("", None),
         ] {
-            assert_eq!(request_format(&headers(&[("content-type", value)])).ok(), expected, "{value}");
+            assert_eq!(
+                request_format(&headers(&[("content-type", value)])).ok(),
+                expected,
+                "{value}"
+            );
         }
         assert_eq!(request_format(&HeaderMap::new()).ok(), Some(Format::Json));
     }
@@ -194,7 +245,10 @@ mod tests {
     #[test]
     fn the_answer_is_what_accept_says_or_as_the_question_came() {
         let accept = |value| response_format(&headers(&[("accept", value)]));
-        assert_eq!(accept("text/html, application/x-protobuf;q=0.9, */*"), Some(Format::Protobuf));
+        assert_eq!(
+            accept("text/html, application/x-protobuf;q=0.9, */*"),
+            Some(Format::Protobuf)
+        );
         assert_eq!(accept("*/*"), None);
         assert_eq!(response_format(&HeaderMap::new()), None);
     }
@@ -202,7 +256,10 @@ mod tests {
     #[test]
     fn a_malformed_timeout_header_is_refused() {
         for bad in ["soon", "", "-5", "0", "NaN", "inf", "1e12"] {
-            assert!(header_budget(&headers(&[("x-request-timeout-ms", bad)])).is_err(), "{bad}");
+            assert!(
+                header_budget(&headers(&[("x-request-timeout-ms", bad)])).is_err(),
+                "{bad}"
+            );
         }
         let good = header_budget(&headers(&[("x-request-timeout-ms", "50")])).unwrap();
         assert_eq!(good, Some(Duration::from_millis(50)));

@@ -15,10 +15,12 @@ use crate::{
 /// Reads a question.
 pub fn decode(body: &[u8]) -> Result<Question, Rejection> {
     if body.is_empty() {
-        return Err(Rejection::invalid("the body is empty, expected a JSON object such as examples/fraud.json"));
+        return Err(Rejection::invalid(
+            "the body is empty, expected a JSON object such as examples/fraud.json",
+        ));
     }
-    let written: Written =
-        serde_json::from_slice(body).map_err(|error| Rejection::invalid(format!("not a question in JSON: {error}")))?;
+    let written: Written = serde_json::from_slice(body)
+        .map_err(|error| Rejection::invalid(format!("not a question in JSON: {error}")))?;
     Ok(Question {
         decision: written.decision,
         id: written.id.unwrap_or_default(),
@@ -64,7 +66,9 @@ impl<'de> Deserialize<'de> for Pairs {
                         return Err(de::Error::custom(format_args!("`{name}` is given twice")));
                     }
                     if pairs.len() == MAX_PAIRS {
-                        return Err(de::Error::custom(format_args!("more than {MAX_PAIRS} names in one object")));
+                        return Err(de::Error::custom(format_args!(
+                            "more than {MAX_PAIRS} names in one object"
+                        )));
                     }
                     pairs.push((name, map.next_value()?));
                 }
@@ -136,7 +140,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(question.decision, "fraud");
-        assert_eq!(question.entities, [("card_id".to_owned(), Scalar::Text("4022".into()))]);
+        assert_eq!(
+            question.entities,
+            [("card_id".to_owned(), Scalar::Text("4022".into()))]
+        );
         assert_eq!(question.inputs[0].1, Scalar::Number(129.9));
         assert_eq!(question.inputs[2].1, Scalar::Integer(3));
         assert_eq!(question.inputs[4].1, Scalar::Null);
@@ -145,8 +152,13 @@ mod tests {
 
     #[test]
     fn errors_say_where() {
-        assert!(error("{\"decision\":\"fraud\",\n  \"inputs\": {\"amount\": }}").contains("line 2 column 24"));
-        assert!(error("{\"decision\":\"fraud\",\"budgetms\":5}").contains("unknown field `budgetms`"));
+        assert!(
+            error("{\"decision\":\"fraud\",\n  \"inputs\": {\"amount\": }}")
+                .contains("line 2 column 24")
+        );
+        assert!(
+            error("{\"decision\":\"fraud\",\"budgetms\":5}").contains("unknown field `budgetms`")
+        );
         assert!(error("{}").contains("missing field `decision`"));
         assert!(error("").contains("the body is empty"));
         assert!(error("{\"decision\":\"fraud\"} x").contains("trailing characters"));
@@ -162,9 +174,20 @@ mod tests {
         let deep = format!(r#"{{"decision":"f","inputs":{{"a":{}"#, "[".repeat(100_000));
         assert!(error(&deep).contains("expected text, a number, true or false"));
         assert!(error(r#"{"decision":"f","inputs":{"a":1e999}}"#).contains("number out of range"));
-        assert!(decode(b"{\"decision\":\"\xff\"}").unwrap_err().detail.contains("unicode"));
-        let many = (0..600).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(",");
-        assert!(error(&format!(r#"{{"decision":"f","inputs":{{{many}}}}}"#)).contains("more than 512 names"));
+        assert!(
+            decode(b"{\"decision\":\"\xff\"}")
+                .unwrap_err()
+                .detail
+                .contains("unicode")
+        );
+        let many = (0..600)
+            .map(|i| format!("\"k{i}\":1"))
+            .collect::<Vec<_>>()
+            .join(",");
+        assert!(
+            error(&format!(r#"{{"decision":"f","inputs":{{{many}}}}}"#))
+                .contains("more than 512 names")
+        );
     }
 
     proptest::proptest! {

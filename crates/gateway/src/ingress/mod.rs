@@ -11,6 +11,7 @@
 
 pub mod body;
 pub mod clients;
+mod codec;
 pub mod grpc;
 pub mod http;
 pub mod json;

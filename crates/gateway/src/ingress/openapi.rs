@@ -121,15 +121,25 @@ fn question(definition: &Definition) -> Value {
         .iter()
         .map(|field| {
             let schema = match field.dtype {
-                Dtype::String => json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES / 4}),
+                Dtype::String => {
+                    json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES / 4})
+                }
                 _ => scalar(field.dtype),
             };
             (field.name.clone(), schema)
         })
         .collect();
-    let inputs: Map<String, Value> =
-        schema.inputs.iter().map(|field| (field.name.clone(), input(field))).collect();
-    let required: Vec<&str> = schema.inputs.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+    let inputs: Map<String, Value> = schema
+        .inputs
+        .iter()
+        .map(|field| (field.name.clone(), input(field)))
+        .collect();
+    let required: Vec<&str> = schema
+        .inputs
+        .iter()
+        .filter(|f| f.required)
+        .map(|f| f.name.as_str())
+        .collect();
     json!({
         "type": "object",
         "additionalProperties": false,
@@ -161,14 +171,22 @@ fn question(definition: &Definition) -> Value {
 
 fn input(field: &InputField) -> Value {
     let schema = scalar(field.dtype);
-    if field.required { schema } else { json!({"anyOf": [schema, {"type": "null"}]}) }
+    if field.required {
+        schema
+    } else {
+        json!({"anyOf": [schema, {"type": "null"}]})
+    }
 }
 
 fn scalar(dtype: Dtype) -> Value {
     match dtype {
         Dtype::Bool => json!({"type": "boolean"}),
-        Dtype::Int64 => json!({"type": "integer", "minimum": -9_000_000_000_000_000_i64, "maximum": 9_000_000_000_000_000_i64}),
-        Dtype::Float32 | Dtype::Float64 => json!({"type": "number", "minimum": -3.4e38, "maximum": 3.4e38}),
+        Dtype::Int64 => {
+            json!({"type": "integer", "minimum": -9_000_000_000_000_000_i64, "maximum": 9_000_000_000_000_000_i64})
+        }
+        Dtype::Float32 | Dtype::Float64 => {
+            json!({"type": "number", "minimum": -3.4e38, "maximum": 3.4e38})
+        }
         Dtype::String => json!({"type": "string", "maxLength": MAX_TEXT_BYTES / 4}),
     }
 }
@@ -206,7 +224,11 @@ fn answer() -> Value {
         },
         "reasons": texts,
     });
-    let required: Vec<&String> = properties.as_object().into_iter().flat_map(Map::keys).collect();
+    let required: Vec<&String> = properties
+        .as_object()
+        .into_iter()
+        .flat_map(Map::keys)
+        .collect();
     json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
 }
 

@@ -15,7 +15,12 @@ use crate::{
 };
 
 /// Generated from the public contract.
-#[allow(missing_docs, missing_debug_implementations, unreachable_pub, clippy::all)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all
+)]
 pub mod v1 {
     tonic::include_proto!("gavel.v1");
 }
@@ -46,7 +51,9 @@ fn pairs(
     map: std::collections::HashMap<String, v1::Value>,
 ) -> Result<Vec<(String, Scalar)>, Rejection> {
     if map.len() > MAX_PAIRS {
-        return Err(Rejection::invalid(format!("`{place}` has more than {MAX_PAIRS} names")));
+        return Err(Rejection::invalid(format!(
+            "`{place}` has more than {MAX_PAIRS} names"
+        )));
     }
     Ok(map
         .into_iter()
@@ -68,7 +75,11 @@ pub fn response(answer: Answer) -> v1::DecideResponse {
     let names = answer.scores.names.iter().map(|name| name.to_string());
     v1::DecideResponse {
         scores: names.zip(answer.scores.values).collect(),
-        timings_us: answer.timings_us.stages().map(|(stage, took)| (stage.to_owned(), micros(took))).collect(),
+        timings_us: answer
+            .timings_us
+            .stages()
+            .map(|(stage, took)| (stage.to_owned(), micros(took)))
+            .collect(),
         id: answer.id,
         decision: answer.decision.to_string(),
         action: answer.action.to_string(),
@@ -89,7 +100,11 @@ pub fn response(answer: Answer) -> v1::DecideResponse {
             missing: answer.features.missing,
             stale: answer.features.stale,
         }),
-        reasons: answer.reasons.iter().map(|reason| reason.to_string()).collect(),
+        reasons: answer
+            .reasons
+            .iter()
+            .map(|reason| reason.to_string())
+            .collect(),
     }
 }
 
@@ -116,7 +131,11 @@ mod tests {
     #[test]
     fn bytes_that_are_no_message_are_refused_with_the_reason() {
         let error = decode(&[0xff, 0xff, 0xff]).unwrap_err();
-        assert!(error.detail.starts_with("not a gavel.v1.DecideRequest:"), "{}", error.detail);
+        assert!(
+            error.detail.starts_with("not a gavel.v1.DecideRequest:"),
+            "{}",
+            error.detail
+        );
     }
 
     proptest::proptest! {

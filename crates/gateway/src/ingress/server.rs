@@ -21,13 +21,20 @@ const MAX_STREAMS: u32 = 1024;
 
 /// Serves until `stop` is cancelled, then stops accepting and finishes what is in flight, for at most
 /// `drain_timeout`. Returns whether everything finished.
-pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken, drain_timeout: Duration) -> bool {
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+) -> bool {
     let service = TowerToHyperService::new(routes);
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(slot) = Arc::clone(&connections).acquire_owned().await else { break };
+        let Ok(slot) = Arc::clone(&connections).acquire_owned().await else {
+            break;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
@@ -41,7 +48,9 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
         };
         // Without it small answers may wait for the peer's acknowledgement; an answer still leaves.
         let _ = stream.set_nodelay(true);
-        let connection = builder.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service.clone())
+            .into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
@@ -51,12 +60,18 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
         });
     }
     drop(listener);
-    time::timeout(drain_timeout, graceful.shutdown()).await.is_ok()
+    time::timeout(drain_timeout, graceful.shutdown())
+        .await
+        .is_ok()
 }
 
 fn connection_builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(64);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(64);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -39,13 +39,20 @@ impl DecisionMetrics {
     /// Registers the counters of a decision.
     pub fn new(definition: &Definition) -> Self {
         let decision = &definition.name;
-        let stage = |stage: &str| {
-            histogram!("gavel_stage_duration_seconds", "decision" => decision.to_string(), "stage" => stage.to_owned())
-        };
+        let stage = |stage: &str| histogram!("gavel_stage_duration_seconds", "decision" => decision.to_string(), "stage" => stage.to_owned());
         let tiers = definition.tiers.iter().map(|tier| {
-            let label = || [("decision", decision.to_string()), ("tier", tier.name.to_string())];
+            let label = || {
+                [
+                    ("decision", decision.to_string()),
+                    ("tier", tier.name.to_string()),
+                ]
+            };
             let ready = gauge!("gavel_tier_ready", &label());
-            ready.set(if matches!(tier.kind, TierKind::Rules(_)) { 1.0 } else { 0.0 });
+            ready.set(if matches!(tier.kind, TierKind::Rules(_)) {
+                1.0
+            } else {
+                0.0
+            });
             TierMetrics {
                 name: tier.name.clone(),
                 answered: definition
@@ -96,17 +103,31 @@ impl DecisionMetrics {
     /// Counts an answer.
     pub fn answered(&self, answer: &Answer, late: bool) {
         for tier in &self.tiers {
-            if let Some((_, took)) = answer.timings_us.tiers.iter().find(|(name, _)| *name == tier.name) {
+            if let Some((_, took)) = answer
+                .timings_us
+                .tiers
+                .iter()
+                .find(|(name, _)| *name == tier.name)
+            {
                 tier.stage.record(*took);
             }
             if tier.name == answer.tier {
                 tier.total.record(answer.timings_us.total);
-                if let Some((_, counters)) = tier.answered.iter().find(|(action, _)| *action == answer.action) {
+                if let Some((_, counters)) = tier
+                    .answered
+                    .iter()
+                    .find(|(action, _)| *action == answer.action)
+                {
                     counters[usize::from(late)].increment(1);
                 }
             }
-            let skipped = answer.skipped.iter().find(|skipped| skipped.tier == tier.name);
-            if let Some(counter) = skipped.and_then(|skipped| tier.skips.get(skipped.reason as usize)) {
+            let skipped = answer
+                .skipped
+                .iter()
+                .find(|skipped| skipped.tier == tier.name);
+            if let Some(counter) =
+                skipped.and_then(|skipped| tier.skips.get(skipped.reason as usize))
+            {
                 counter.increment(1);
             }
         }
@@ -134,7 +155,10 @@ struct PerFeature {
 
 impl PerFeature {
     fn new(metric: &'static str) -> Self {
-        Self { metric, counters: RwLock::default() }
+        Self {
+            metric,
+            counters: RwLock::default(),
+        }
     }
 
     fn count(&self, decision: &str, features: &[String]) {

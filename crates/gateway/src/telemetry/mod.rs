@@ -13,13 +13,13 @@ use crate::rejection::Kind;
 
 /// Upper bounds of the latency histograms, in seconds: they resolve 1 to 100 ms, where budgets lie.
 const LATENCY_BUCKETS: [f64; 24] = [
-    0.000_25, 0.000_5, 0.001, 0.001_5, 0.002, 0.003, 0.004, 0.005, 0.007_5, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04,
-    0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.15, 0.25, 1.0,
+    0.000_25, 0.000_5, 0.001, 0.001_5, 0.002, 0.003, 0.004, 0.005, 0.007_5, 0.01, 0.015, 0.02,
+    0.025, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.15, 0.25, 1.0,
 ];
 /// The same for stages, some of which take microseconds.
 const STAGE_BUCKETS: [f64; 18] = [
-    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03,
-    0.04, 0.05, 0.075, 0.1, 0.25,
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.005,
+    0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25,
 ];
 
 /// Counters that belong to no decision.
@@ -33,12 +33,19 @@ impl Telemetry {
     pub fn new() -> Self {
         describe();
         gauge!("gavel_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Self { rejected: Kind::ALL.map(|kind| counter!("gavel_rejections_total", "kind" => kind.name())) }
+        Self {
+            rejected: Kind::ALL
+                .map(|kind| counter!("gavel_rejections_total", "kind" => kind.name())),
+        }
     }
 
     /// Counts a refused request.
     pub fn rejected(&self, kind: Kind) {
-        if let Some(counter) = Kind::ALL.iter().position(|k| *k == kind).and_then(|i| self.rejected.get(i)) {
+        if let Some(counter) = Kind::ALL
+            .iter()
+            .position(|k| *k == kind)
+            .and_then(|i| self.rejected.get(i))
+        {
             counter.increment(1);
         }
     }
@@ -53,22 +60,58 @@ impl Default for Telemetry {
 /// Installs the process's recorder. Fails if there is one already.
 pub fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
     PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full("gavel_decision_duration_seconds".into()), &LATENCY_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full("gavel_stage_duration_seconds".into()), &STAGE_BUCKETS)?
+        .set_buckets_for_metric(
+            Matcher::Full("gavel_decision_duration_seconds".into()),
+            &LATENCY_BUCKETS,
+        )?
+        .set_buckets_for_metric(
+            Matcher::Full("gavel_stage_duration_seconds".into()),
+            &STAGE_BUCKETS,
+        )?
         .install_recorder()
 }
 
 fn describe() {
-    describe_counter!("gavel_decisions_total", "Answers, by decision, tier, action and outcome (on_time, late).");
-    describe_histogram!("gavel_decision_duration_seconds", "From a request's head being read to its answer being known.");
-    describe_histogram!("gavel_stage_duration_seconds", "Time in one stage of a decision.");
-    describe_counter!("gavel_tier_skips_total", "Tiers that did not answer, by reason.");
-    describe_counter!("gavel_features_missing_total", "Features that were not found; their defaults were used.");
-    describe_counter!("gavel_features_stale_total", "Features older than their view's ttl.");
-    describe_counter!("gavel_rejections_total", "Refused requests, by kind of problem.");
+    describe_counter!(
+        "gavel_decisions_total",
+        "Answers, by decision, tier, action and outcome (on_time, late)."
+    );
+    describe_histogram!(
+        "gavel_decision_duration_seconds",
+        "From a request's head being read to its answer being known."
+    );
+    describe_histogram!(
+        "gavel_stage_duration_seconds",
+        "Time in one stage of a decision."
+    );
+    describe_counter!(
+        "gavel_tier_skips_total",
+        "Tiers that did not answer, by reason."
+    );
+    describe_counter!(
+        "gavel_features_missing_total",
+        "Features that were not found; their defaults were used."
+    );
+    describe_counter!(
+        "gavel_features_stale_total",
+        "Features older than their view's ttl."
+    );
+    describe_counter!(
+        "gavel_rejections_total",
+        "Refused requests, by kind of problem."
+    );
     describe_gauge!("gavel_in_flight", "Decisions being made now.");
-    describe_gauge!("gavel_tier_ready", "1 when the tier's model is loaded and fits.");
-    describe_gauge!("gavel_endpoint_state", "A Triton endpoint's breaker: 1 for the state that it is in.");
-    describe_gauge!("gavel_endpoint_in_flight", "Calls out at a Triton endpoint, those that nobody awaits included.");
+    describe_gauge!(
+        "gavel_tier_ready",
+        "1 when the tier's model is loaded and fits."
+    );
+    describe_gauge!(
+        "gavel_endpoint_state",
+        "A Triton endpoint's breaker: 1 for the state that it is in."
+    );
+    describe_gauge!(
+        "gavel_endpoint_in_flight",
+        "Calls out at a Triton endpoint, those that nobody awaits included."
+    );
     describe_gauge!("gavel_build_info", "1, with the version.");
 }

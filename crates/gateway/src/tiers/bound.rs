@@ -27,7 +27,10 @@ pub(crate) struct BindError {
 impl BindError {
     /// A sentence that says what to do as well.
     pub(crate) fn plain(message: String) -> Self {
-        Self { message, hint: None }
+        Self {
+            message,
+            hint: None,
+        }
     }
 }
 
@@ -64,10 +67,15 @@ pub(crate) fn feature_lists(
     written: &[(String, Vec<String>)],
 ) -> Result<FeatureLists, BindError> {
     let model = &config.name;
-    if let Some((tensor, _)) = written.iter().find(|(t, _)| config.inputs.iter().all(|i| i.name != *t)) {
+    if let Some((tensor, _)) = written
+        .iter()
+        .find(|(t, _)| config.inputs.iter().all(|i| i.name != *t))
+    {
         let known: Vec<&str> = config.inputs.iter().map(|i| i.name.as_str()).collect();
         return Err(BindError {
-            message: format!("the decision names the input `{tensor}` of `{model}`, which has no such input"),
+            message: format!(
+                "the decision names the input `{tensor}` of `{model}`, which has no such input"
+            ),
             hint: Some(format!("its inputs: {}", known.join(", "))),
         });
     }
@@ -111,9 +119,20 @@ impl BoundModel {
                 outputs.push(source.output.clone());
             }
         }
-        let scores =
-            scores.iter().map(|s| ScorePlace { output: s.output.clone(), index: s.index }).collect();
-        Ok(Self { model: config.name.as_str().into(), version, inputs, outputs, scores })
+        let scores = scores
+            .iter()
+            .map(|s| ScorePlace {
+                output: s.output.clone(),
+                index: s.index,
+            })
+            .collect();
+        Ok(Self {
+            model: config.name.as_str().into(),
+            version,
+            inputs,
+            outputs,
+            scores,
+        })
     }
 
     /// The scores among the outputs of one row; `None` when one is absent or not finite.
@@ -132,12 +151,22 @@ impl BoundModel {
 }
 
 impl BoundInput {
-    fn new(config: &ModelConfig, spec: &TensorSpec, names: &[String], plan: &Plan) -> Result<Self, BindError> {
+    fn new(
+        config: &ModelConfig,
+        spec: &TensorSpec,
+        names: &[String],
+        plan: &Plan,
+    ) -> Result<Self, BindError> {
         let model = &config.name;
         let tensor = &spec.name;
-        let dtypes = spec.dtype.and_then(|dtype| Some((dtype, tensor_dtype(dtype)?)));
+        let dtypes = spec
+            .dtype
+            .and_then(|dtype| Some((dtype, tensor_dtype(dtype)?)));
         let (raw_dtype, dtype) = dtypes.ok_or_else(|| BindError {
-            message: format!("the input `{tensor}` of `{model}` is {}, which features cannot fill", named(spec.dtype)),
+            message: format!(
+                "the input `{tensor}` of `{model}` is {}, which features cannot fill",
+                named(spec.dtype)
+            ),
             hint: Some("types that features fill: BOOL, INT32, INT64, FP32, FP64, BYTES".into()),
         })?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -152,21 +181,43 @@ impl BoundInput {
             dims => (false, dims),
         };
         let width = layout.width() as i64;
-        let expected: Option<i64> = dims.iter().try_fold(1, |n: i64, dim| (*dim > 0).then(|| n * dim));
-        if expected.is_some_and(|expected| expected != width) || (expected.is_none() && dims.len() != 1) {
+        let expected: Option<i64> = dims
+            .iter()
+            .try_fold(1, |n: i64, dim| (*dim > 0).then(|| n * dim));
+        if expected.is_some_and(|expected| expected != width)
+            || (expected.is_none() && dims.len() != 1)
+        {
             return Err(BindError {
-                message: format!("the input `{tensor}` of `{model}` has the shape {dims:?}, but {width} features are named for it"),
-                hint: Some(format!("compare gavel.features.{tensor} with the model's input")),
+                message: format!(
+                    "the input `{tensor}` of `{model}` has the shape {dims:?}, but {width} features are named for it"
+                ),
+                hint: Some(format!(
+                    "compare gavel.features.{tensor} with the model's input"
+                )),
             });
         }
-        let dims = if expected.is_some() { dims.to_vec() } else { vec![width] };
-        let shape = if batch { [1].into_iter().chain(dims).collect() } else { dims };
-        Ok(Self { name: tensor.as_str().into(), dtype: raw_dtype, shape, layout })
+        let dims = if expected.is_some() {
+            dims.to_vec()
+        } else {
+            vec![width]
+        };
+        let shape = if batch {
+            [1].into_iter().chain(dims).collect()
+        } else {
+            dims
+        };
+        Ok(Self {
+            name: tensor.as_str().into(),
+            dtype: raw_dtype,
+            shape,
+            layout,
+        })
     }
 
     /// The tensor's bytes for one row.
     pub(crate) fn bytes(&self, row: &FeatureRow) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.layout.width() * self.dtype.size_bytes().unwrap_or(16));
+        let mut bytes =
+            Vec::with_capacity(self.layout.width() * self.dtype.size_bytes().unwrap_or(16));
         self.layout.write(row, &mut bytes);
         bytes
     }
@@ -174,7 +225,11 @@ impl BoundInput {
 
 /// Several errors as one sentence.
 pub(crate) fn sentences<E: ToString>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn named(dtype: Option<Dtype>) -> &'static str {
@@ -198,20 +253,37 @@ fn check_output(config: &ModelConfig, source: &ScoreSource) -> Result<(), BindEr
     let Some(output) = config.outputs.iter().find(|o| *o.name == *source.output) else {
         let known: Vec<&str> = config.outputs.iter().map(|o| o.name.as_str()).collect();
         return Err(BindError {
-            message: format!("the score `{}` is taken from the output `{}` of `{model}`, which has no such output", source.score, source.output),
-            hint: Some(format!("its outputs: {}; say which with scores = {{ {} = \"OUTPUT\" }}", known.join(", "), source.score)),
+            message: format!(
+                "the score `{}` is taken from the output `{}` of `{model}`, which has no such output",
+                source.score, source.output
+            ),
+            hint: Some(format!(
+                "its outputs: {}; say which with scores = {{ {} = \"OUTPUT\" }}",
+                known.join(", "),
+                source.score
+            )),
         });
     };
     if !matches!(output.dtype, Some(Dtype::Fp32 | Dtype::Fp64)) {
         return Err(BindError {
-            message: format!("the output `{}` of `{model}` is {}, but a score is FP32 or FP64", output.name, named(output.dtype)),
+            message: format!(
+                "the output `{}` of `{model}` is {}, but a score is FP32 or FP64",
+                output.name,
+                named(output.dtype)
+            ),
             hint: None,
         });
     }
-    let elements: Option<i64> = output.dims.iter().try_fold(1, |n: i64, dim| (*dim > 0).then(|| n * dim));
+    let elements: Option<i64> = output
+        .dims
+        .iter()
+        .try_fold(1, |n: i64, dim| (*dim > 0).then(|| n * dim));
     if elements.is_some_and(|elements| source.index as i64 >= elements) {
         return Err(BindError {
-            message: format!("the score `{}` is element {} of the output `{}` of `{model}`, which has {elements:?}", source.score, source.index, output.name),
+            message: format!(
+                "the score `{}` is element {} of the output `{}` of `{model}`, which has {elements:?}",
+                source.score, source.index, output.name
+            ),
             hint: None,
         });
     }
@@ -239,7 +311,10 @@ mod tests {
 
     #[test]
     fn an_element_is_read_where_it_is_or_not_at_all() {
-        let data: Vec<u8> = [0.25f32, 0.5].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let data: Vec<u8> = [0.25f32, 0.5]
+            .iter()
+            .flat_map(|n| n.to_le_bytes())
+            .collect();
         assert_eq!(element(Dtype::Fp32, &data, 1), Some(0.5));
         assert_eq!(element(Dtype::Fp32, &data, 2), None);
         assert_eq!(element(Dtype::Fp64, &data, usize::MAX), None);

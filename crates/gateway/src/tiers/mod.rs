@@ -81,14 +81,28 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
         };
         timings.push((tier.name.clone(), started.elapsed()));
         match outcome {
-            Ok(scored) => return Served { tier: tier.name.clone(), scored, skipped, timings },
-            Err(reason) => skipped.push(Skipped { tier: tier.name.clone(), reason }),
+            Ok(scored) => {
+                return Served {
+                    tier: tier.name.clone(),
+                    scored,
+                    skipped,
+                    timings,
+                };
+            }
+            Err(reason) => skipped.push(Skipped {
+                tier: tier.name.clone(),
+                reason,
+            }),
         }
     }
     let mut served = standby.unwrap_or_else(|| chain.answer_in_process(row, deadline));
     skipped.append(&mut served.skipped);
     timings.append(&mut served.timings);
-    Served { skipped, timings, ..served }
+    Served {
+        skipped,
+        timings,
+        ..served
+    }
 }
 
 impl Chain {
@@ -106,13 +120,28 @@ impl Chain {
             let outcome = tier.run(row, deadline.answer_by());
             timings.push((tier.name.clone(), started.elapsed()));
             match outcome {
-                Ok(scored) => return Served { tier: tier.name.clone(), scored, skipped, timings },
-                Err(reason) => skipped.push(Skipped { tier: tier.name.clone(), reason }),
+                Ok(scored) => {
+                    return Served {
+                        tier: tier.name.clone(),
+                        scored,
+                        skipped,
+                        timings,
+                    };
+                }
+                Err(reason) => skipped.push(Skipped {
+                    tier: tier.name.clone(),
+                    reason,
+                }),
             }
         }
         let started = Instant::now();
         let scored = self.rules.run(row);
         timings.push((self.rules.name.clone(), started.elapsed()));
-        Served { tier: self.rules.name.clone(), scored, skipped, timings }
+        Served {
+            tier: self.rules.name.clone(),
+            scored,
+            skipped,
+            timings,
+        }
     }
 }

@@ -21,7 +21,9 @@ pub(crate) struct OnnxTier {
 impl OnnxTier {
     /// How long a run takes, as measured when the model was loaded.
     pub(crate) fn cost(&self) -> Duration {
-        self.bound.as_ref().map_or(Duration::ZERO, |(_, model)| model.cost())
+        self.bound
+            .as_ref()
+            .map_or(Duration::ZERO, |(_, model)| model.cost())
     }
 
     /// Runs the model on the calling thread, if it can be done by `answer_by`.
@@ -38,7 +40,12 @@ impl OnnxTier {
             .inputs
             .iter()
             .zip(&buffers)
-            .map(|(input, data)| Input { name: &input.name, dtype: local_dtype(input.dtype), shape: &input.shape, data })
+            .map(|(input, data)| Input {
+                name: &input.name,
+                dtype: local_dtype(input.dtype),
+                shape: &input.shape,
+                data,
+            })
             .collect();
         let outputs = model.run(&inputs).map_err(|error| {
             tracing::debug!(tier = %self.name, %error, "the model in process failed");
@@ -49,7 +56,12 @@ impl OnnxTier {
             Some((triton_dtype(output.dtype)?, &*output.data))
         };
         let scores = bound.scores(output).ok_or(SkipReason::Error)?;
-        Ok(Scored { scores, model: bound.model.clone(), version: bound.version.clone(), reason: None })
+        Ok(Scored {
+            scores,
+            model: bound.model.clone(),
+            version: bound.version.clone(),
+            reason: None,
+        })
     }
 }
 

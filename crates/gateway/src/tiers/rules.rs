@@ -6,8 +6,8 @@ use features::{ColumnId, Dtype, FeatureRow, Plan, Value};
 
 use super::{BindError, Scored};
 use crate::{
-    config::reader::Literal,
     decision::rules::{Comparison, Condition, RuleTable, Test},
+    reader::Literal,
 };
 
 /// A table whose conditions are bound to the columns of a plan.
@@ -50,18 +50,27 @@ enum Check {
 
 impl RulesTier {
     /// Binds every condition, or says which do not fit.
-    pub(crate) fn bind(name: Arc<str>, table: &RuleTable, plan: &Plan) -> Result<Self, Vec<(Condition, BindError)>> {
+    pub(crate) fn bind(
+        name: Arc<str>,
+        table: &RuleTable,
+        plan: &Plan,
+    ) -> Result<Self, Vec<(Condition, BindError)>> {
         let mut wrong = Vec::new();
         let mut rows: Vec<BoundRow> = table
             .rows
             .iter()
             .map(|row| {
                 let bound = row.conditions.iter().filter_map(|condition| {
-                    bind(condition, plan).map_err(|error| wrong.push((condition.clone(), error))).ok()
+                    bind(condition, plan)
+                        .map_err(|error| wrong.push((condition.clone(), error)))
+                        .ok()
                 });
                 BoundRow {
                     conditions: bound.collect(),
-                    outcome: Outcome { reason: row.reason.clone(), scores: row.scores.clone() },
+                    outcome: Outcome {
+                        reason: row.reason.clone(),
+                        scores: row.scores.clone(),
+                    },
                 }
             })
             .collect();
@@ -83,7 +92,12 @@ impl RulesTier {
         let outcome = self
             .rows
             .iter()
-            .find(|bound| bound.conditions.iter().all(|condition| condition.holds(row)))
+            .find(|bound| {
+                bound
+                    .conditions
+                    .iter()
+                    .all(|condition| condition.holds(row))
+            })
             .map_or(&self.last, |bound| &bound.outcome);
         Scored {
             scores: outcome.scores.clone(),
@@ -103,17 +117,32 @@ fn bind(condition: &Condition, plan: &Plan) -> Result<BoundCondition, BindError>
     let dtype = plan.dtype(column);
     let test = match &condition.test {
         Test::Missing(missing) => Check::Missing(*missing),
-        Test::Compare(comparison, number) if dtype.is_numeric() => Check::Compare(*comparison, *number),
+        Test::Compare(comparison, number) if dtype.is_numeric() => {
+            Check::Compare(*comparison, *number)
+        }
         Test::Compare(..) => return Err(mismatch(feature, dtype, "a number")),
         Test::In { values, negated } if dtype == Dtype::String => {
-            let texts = values.iter().cloned().map(Literal::into_text).collect::<Option<Vec<_>>>();
+            let texts = values
+                .iter()
+                .cloned()
+                .map(Literal::into_text)
+                .collect::<Option<Vec<_>>>();
             let values = texts.ok_or_else(|| mismatch(feature, dtype, "something else"))?;
-            Check::TextIn { values, negated: *negated }
+            Check::TextIn {
+                values,
+                negated: *negated,
+            }
         }
         Test::In { values, negated } => {
-            let numbers = values.iter().map(|literal| number(literal, dtype)).collect::<Option<Vec<_>>>();
+            let numbers = values
+                .iter()
+                .map(|literal| number(literal, dtype))
+                .collect::<Option<Vec<_>>>();
             let values = numbers.ok_or_else(|| mismatch(feature, dtype, "something else"))?;
-            Check::NumberIn { values, negated: *negated }
+            Check::NumberIn {
+                values,
+                negated: *negated,
+            }
         }
     };
     Ok(BoundCondition { column, test })
@@ -128,7 +157,10 @@ fn number(literal: &Literal, dtype: Dtype) -> Option<f64> {
 }
 
 fn mismatch(feature: &str, dtype: Dtype, tested: &str) -> BindError {
-    BindError { message: format!("`{feature}` is {dtype}, but it is compared with {tested}"), hint: None }
+    BindError {
+        message: format!("`{feature}` is {dtype}, but it is compared with {tested}"),
+        hint: None,
+    }
 }
 
 impl BoundCondition {
@@ -136,14 +168,18 @@ impl BoundCondition {
         let value = row.value(self.column);
         match &self.test {
             Check::Missing(missing) => row.is_missing(self.column) == *missing,
-            Check::Compare(comparison, limit) => {
-                value.as_f64().is_some_and(|number| compare(*comparison, number, *limit))
-            }
+            Check::Compare(comparison, limit) => value
+                .as_f64()
+                .is_some_and(|number| compare(*comparison, number, *limit)),
             Check::NumberIn { values, negated } => {
-                value.as_f64().is_some_and(|number| values.contains(&number)) != *negated
+                value
+                    .as_f64()
+                    .is_some_and(|number| values.contains(&number))
+                    != *negated
             }
             Check::TextIn { values, negated } => {
-                matches!(value, Value::String(text) if values.iter().any(|v| **v == **text)) != *negated
+                matches!(value, Value::String(text) if values.iter().any(|v| **v == **text))
+                    != *negated
             }
         }
     }

@@ -67,7 +67,9 @@ impl From<&InferError> for SkipReason {
             InferError::BreakerOpen => Self::BreakerOpen,
             InferError::Overloaded => Self::Overloaded,
             error if error.is_not_ready() => Self::NotReady,
-            InferError::Caller { .. } | InferError::Model { .. } | InferError::Server { .. } => Self::Error,
+            InferError::Caller { .. } | InferError::Model { .. } | InferError::Server { .. } => {
+                Self::Error
+            }
         }
     }
 }

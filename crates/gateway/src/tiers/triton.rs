@@ -54,9 +54,18 @@ impl TritonTier {
             SkipReason::from(&error)
         })?;
         let output = |name: &str| {
-            response.outputs.iter().find(|output| output.name == name).map(|output| (output.dtype, &*output.data))
+            response
+                .outputs
+                .iter()
+                .find(|output| output.name == name)
+                .map(|output| (output.dtype, &*output.data))
         };
         let scores = bound.scores(output).ok_or(SkipReason::Error)?;
-        Ok(Scored { scores, model: bound.model.clone(), version: bound.version.clone(), reason: None })
+        Ok(Scored {
+            scores,
+            model: bound.model.clone(),
+            version: bound.version.clone(),
+            reason: None,
+        })
     }
 }

@@ -7,6 +7,8 @@
 //!  Definition + Catalog + (model -> what is known of it)  --bind-->  Bound { plan, chain } + issues
 //! ```
 
+mod fit;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -15,6 +17,7 @@ use local_model::LocalModel;
 use tokio::sync::Notify;
 use triton_client::{EndpointSet, ModelConfig};
 
+use self::fit::Fit;
 use crate::{
     decision::{
         Definition, TierDefinition, TierKind,
@@ -22,7 +25,7 @@ use crate::{
     },
     rejection::{Kind, Rejection},
     telemetry::DecisionMetrics,
-    tiers::{self, BindError, BoundModel, Chain, FeatureLists, OnnxTier, RulesTier, TritonTier},
+    tiers::{BindError, BoundModel, Chain, OnnxTier, RulesTier, TritonTier},
 };
 
 /// Everything that can be asked.
@@ -110,7 +113,11 @@ impl Decision {
     pub(crate) fn new(definition: Definition, bound: Bound) -> Self {
         let metrics = DecisionMetrics::new(&definition);
         let bound_now = ArcSwap::from_pointee(bound);
-        let decision = Self { definition, metrics, bound: bound_now };
+        let decision = Self {
+            definition,
+            metrics,
+            bound: bound_now,
+        };
         decision.report_readiness();
         decision
     }
@@ -124,7 +131,10 @@ impl Decision {
     fn report_readiness(&self) {
         let bound = self.bound.load();
         for tier in &self.definition.tiers {
-            self.metrics.tier_ready(&tier.name, bound.issues.iter().all(|issue| issue.tier != tier.name));
+            self.metrics.tier_ready(
+                &tier.name,
+                bound.issues.iter().all(|issue| issue.tier != tier.name),
+            );
         }
     }
 }
@@ -132,7 +142,12 @@ impl Decision {
 impl Decisions {
     /// By name, in order.
     pub fn new(decisions: Vec<Decision>) -> Self {
-        Self { by_name: decisions.into_iter().map(|d| (Arc::clone(&d.definition.name), d)).collect() }
+        Self {
+            by_name: decisions
+                .into_iter()
+                .map(|d| (Arc::clone(&d.definition.name), d))
+                .collect(),
+        }
     }
 
     /// The decision of that name, or a refusal that lists those that there are.
@@ -140,7 +155,10 @@ impl Decisions {
         self.by_name.get(name).ok_or_else(|| {
             let shown: String = name.chars().take(64).collect();
             let known: Vec<&str> = self.by_name.keys().map(|name| &**name).collect();
-            let detail = format!("there is no decision `{shown}`; decisions here: {}", known.join(", "));
+            let detail = format!(
+                "there is no decision `{shown}`; decisions here: {}",
+                known.join(", ")
+            );
             Rejection::new(Kind::UnknownDecision, detail)
         })
     }
@@ -165,22 +183,43 @@ pub(crate) fn bind(
     model_of: impl Fn(&TierKind, &str) -> ModelState,
 ) -> Result<Bound, Vec<RuleProblem>> {
     let (models, table) = split(definition);
-    let fits: Vec<Result<Fit, BindError>> =
-        models.iter().map(|tier| Fit::of(tier, definition, catalog, &model_of)).collect();
+    let fits: Vec<Result<Fit, BindError>> = models
+        .iter()
+        .map(|tier| Fit::of(tier, definition, catalog, &model_of))
+        .collect();
     let plan = compile(definition, catalog, &fits, table.1)?;
-    let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan)
-        .map_err(|wrong| wrong.into_iter().map(|(c, error)| RuleProblem::new(table.1, &c, error)).collect::<Vec<_>>())?;
-    let mut bound = Bound { plan, chain: Chain { remote: Vec::new(), in_process: Vec::new(), rules }, issues: Vec::new() };
+    let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan).map_err(|wrong| {
+        wrong
+            .into_iter()
+            .map(|(c, error)| RuleProblem::new(table.1, &c, error))
+            .collect::<Vec<_>>()
+    })?;
+    let mut bound = Bound {
+        plan,
+        chain: Chain {
+            remote: Vec::new(),
+            in_process: Vec::new(),
+            rules,
+        },
+        issues: Vec::new(),
+    };
     for (tier, fit) in models.into_iter().zip(fits) {
         let model = fit.and_then(|fit| fit.bind(tier, &bound.plan));
-        let model = model.map_err(|error| bound.issues.push(TierIssue::new(tier, error))).ok();
+        let model = model
+            .map_err(|error| bound.issues.push(TierIssue::new(tier, error)))
+            .ok();
         bound.add(tier, model, remote);
     }
     Ok(bound)
 }
 
 impl Bound {
-    fn add(&mut self, tier: &TierDefinition, model: Option<(BoundModel, Arc<KnownModel>)>, remote: &Remote) {
+    fn add(
+        &mut self,
+        tier: &TierDefinition,
+        model: Option<(BoundModel, Arc<KnownModel>)>,
+        remote: &Remote,
+    ) {
         let name = tier.name.clone();
         let requires = tier.requires.clone();
         match &tier.kind {
@@ -221,65 +260,28 @@ fn compile(
     table: &RuleTable,
 ) -> Result<Plan, Vec<RuleProblem>> {
     let conditions = table.rows.iter().flat_map(|row| &row.conditions);
-    let names = fits.iter().flatten().flat_map(Fit::features).chain(conditions.clone().map(|c| &*c.feature));
+    let names = fits
+        .iter()
+        .flatten()
+        .flat_map(Fit::features)
+        .chain(conditions.clone().map(|c| &*c.feature));
     let names: Vec<&str> = names.collect();
     Plan::compile(catalog, &definition.schema, &names).map_err(|errors| {
         // The models' features compiled alone, so these are the table's.
         let problem = |error: &features::PlanError| {
             let condition = conditions.clone().find(|c| c.feature == error.feature())?;
             let hint = error.hint().map(str::to_owned);
-            Some(RuleProblem::new(table, condition, BindError { message: error.to_string(), hint }))
+            Some(RuleProblem::new(
+                table,
+                condition,
+                BindError {
+                    message: error.to_string(),
+                    hint,
+                },
+            ))
         };
         errors.iter().filter_map(problem).collect()
     })
-}
-
-/// A model whose inputs are all features of the decision.
-struct Fit {
-    model: Arc<KnownModel>,
-    lists: FeatureLists,
-}
-
-impl Fit {
-    fn of(
-        tier: &TierDefinition,
-        definition: &Definition,
-        catalog: &Catalog,
-        model_of: &impl Fn(&TierKind, &str) -> ModelState,
-    ) -> Result<Self, BindError> {
-        let Some(tier_model) = tier.kind.model() else { unreachable!("rules have no model to fit") };
-        let model = match model_of(&tier.kind, &tier_model.name) {
-            ModelState::Known(model) => model,
-            ModelState::Unknown(error) => return Err(error),
-        };
-        let fit = Self { lists: tiers::feature_lists(&model.config, &tier_model.inputs)?, model };
-        let names: Vec<&str> = fit.features().collect();
-        if let Err(errors) = Plan::compile(catalog, &definition.schema, &names) {
-            return Err(BindError {
-                message: format!("the model `{}`: {}", fit.model.config.name, tiers::sentences(&errors)),
-                hint: errors.iter().find_map(|error| error.hint().map(str::to_owned)),
-            });
-        }
-        let unread = |view: &&String| !names.iter().any(|n| n.split_once('.').is_some_and(|(v, _)| v == **view));
-        if let Some(view) = tier.requires.iter().find(unread) {
-            return Err(BindError {
-                message: format!("the tier requires the view `{view}`, of which its model `{}` reads nothing", fit.model.config.name),
-                hint: None,
-            });
-        }
-        Ok(fit)
-    }
-
-    fn features(&self) -> impl Iterator<Item = &str> {
-        self.lists.iter().flat_map(|(_, names)| names.iter().map(String::as_str))
-    }
-
-    fn bind(self, tier: &TierDefinition, plan: &Plan) -> Result<(BoundModel, Arc<KnownModel>), BindError> {
-        let Some(tier_model) = tier.kind.model() else { unreachable!("rules have no model to bind") };
-        let model = &self.model;
-        let bound = BoundModel::new(&model.config, model.version.clone(), &self.lists, plan, &tier_model.scores)?;
-        Ok((bound, self.model))
-    }
 }
 
 impl TierIssue {
@@ -290,12 +292,21 @@ impl TierIssue {
     }
 
     fn new(tier: &TierDefinition, error: BindError) -> Self {
-        Self { tier: tier.name.clone(), message: error.message, hint: error.hint }
+        Self {
+            tier: tier.name.clone(),
+            message: error.message,
+            hint: error.hint,
+        }
     }
 }
 
 impl RuleProblem {
     fn new(table: &RuleTable, condition: &Condition, error: BindError) -> Self {
-        Self { file: table.file.to_path_buf(), span: condition.span.clone(), key: condition.feature.clone(), error }
+        Self {
+            file: table.file.to_path_buf(),
+            span: condition.span.clone(),
+            key: condition.feature.clone(),
+            error,
+        }
     }
 }
