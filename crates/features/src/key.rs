@@ -40,13 +40,21 @@ pub(crate) fn write<'v>(
 }
 
 /// Several keys in one buffer, so that a request's keys cost two allocations, not one each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keys {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Keys {
+    /// Room for `count` keys of ordinary length without growing.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Keys {
+            bytes: Vec::with_capacity(64 * count),
+            ends: Vec::with_capacity(count),
+        }
+    }
+
     pub(crate) fn push<'v>(&mut self, view: &str, entity: impl IntoIterator<Item = &'v Value>) {
         write(&mut self.bytes, view, entity);
         self.ends.push(self.bytes.len());
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_documented_one() {
-        let mut keys = Keys::default();
+        let mut keys = Keys::with_capacity(2);
         keys.push("card", [&Value::String("4022".into()), &Value::Int64(-2)]);
         keys.push("store", [&Value::Int64(7)]);
         let all: Vec<&[u8]> = keys.iter().collect();

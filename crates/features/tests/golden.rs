@@ -1,5 +1,7 @@
 //! Every transform against the values of `golden/make_golden.py`, through the public interface.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::SystemTime;
 
 use features::{Catalog, InputField, Plan, RequestRow, RequestSchema, Store, Value};

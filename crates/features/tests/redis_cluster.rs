@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::Bench;
 use features::StoreOutcome;
 use testkit::RedisCluster;
+use tokio::time::{Instant, sleep};
 
 const SLICE: Duration = Duration::from_millis(10);
 const AMPLE: Duration = Duration::from_secs(5);
@@ -44,4 +45,22 @@ async fn rows_of_all_nodes_are_written_and_read_in_one_call() {
         bench.check(i, 299 - i, AMPLE).await;
     }
     assert_eq!(bench.check(7, 7, AMPLE).await, StoreOutcome::Answered);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_with_a_frozen_node_gives_what_the_others_hold() {
+    let cluster = RedisCluster::start();
+    Bench::new(&cluster.url()).fill(30).await;
+    cluster.nodes[0].stop();
+    let bench = Bench::new(&cluster.url());
+    let mut answered = 0;
+    let until = Instant::now() + Duration::from_secs(20);
+    // The client goes on without the frozen node after about two seconds.
+    while answered == 0 && Instant::now() < until {
+        sleep(Duration::from_millis(50)).await;
+        for i in 0..30 {
+            answered += usize::from(bench.check(i, i, SLICE).await == StoreOutcome::Answered);
+        }
+    }
+    assert!(answered > 0);
 }

@@ -176,7 +176,7 @@ fn take(row: &mut FeatureRow, read: Result<link::Values, ReadFailure>, now: i64)
 
 /// The keys of a request's rows, in the order of the layout's views.
 fn keys(row: &FeatureRow, request: &RequestRow) -> Keys {
-    let mut keys = Keys::default();
+    let mut keys = Keys::with_capacity(row.layout.views.len());
     for columns in &row.layout.views {
         let entity = columns
             .entities

@@ -9,12 +9,11 @@ use tokio::time::{sleep, timeout};
 
 use super::session::Session;
 use super::{Dial, State, Wire, WireError};
-use crate::key::Keys;
 
 /// Requests wait for a connection being made no longer than this; it is made all the same.
 const CONNECTING: Duration = Duration::from_millis(100);
 /// A connection and its probe take no longer than this.
-const ATTEMPT: Duration = Duration::from_secs(2);
+const ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -70,7 +69,7 @@ impl<D: Dial> Keeper<D> {
     async fn connect(&self) -> Result<D::Wire, WireError> {
         let attempt = async {
             let wire = self.dial.dial().await?;
-            wire.read(&Keys::probe()).await?;
+            wire.probe().await?;
             Ok(wire)
         };
         let attempt = within(ATTEMPT, attempt);

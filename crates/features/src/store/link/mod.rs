@@ -43,6 +43,8 @@ pub(super) trait Dial: Send + Sync + 'static {
 pub(super) trait Wire: Send + Sync + 'static {
     /// One value per key, in order; `None` where nothing is stored. One round trip.
     fn read(&self, keys: &Keys) -> impl Future<Output = Result<Values, WireError>> + Send;
+    /// Whether a read could succeed.
+    fn probe(&self) -> impl Future<Output = Result<(), WireError>> + Send;
     fn write(&self, rows: &[Pair]) -> impl Future<Output = Result<(), WireError>> + Send;
 }
 

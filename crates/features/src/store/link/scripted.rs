@@ -134,6 +134,10 @@ impl Wire for Script {
             .collect())
     }
 
+    async fn probe(&self) -> Result<(), WireError> {
+        Wire::read(self, &Keys::probe()).await.map(drop)
+    }
+
     async fn write(&self, rows: &[Pair]) -> Result<(), WireError> {
         self.shared.lock().unwrap().rows.extend_from_slice(rows);
         Ok(())

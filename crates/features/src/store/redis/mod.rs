@@ -26,6 +26,8 @@ pub(super) use url::{Address, SCHEMES, is_redis, parse, redact};
 /// pools hold twice as many: late callers of the last session may still have theirs.
 const CONNECTIONS: usize = 2;
 const CONNECT: Duration = Duration::from_secs(1);
+/// A cluster's client waits a second for a node that is frozen before it goes on without it.
+const CONNECT_CLUSTER: Duration = Duration::from_secs(4);
 const CHECK: Duration = Duration::from_millis(250);
 /// Commands that may wait to be written to one connection.
 const PIPELINE: usize = 1024;
@@ -63,7 +65,7 @@ impl RedisDial {
                     .max_size(2)
                     .runtime(Runtime::Tokio1)
                     .wait_timeout(Some(CONNECT))
-                    .create_timeout(Some(CONNECT))
+                    .create_timeout(Some(CONNECT_CLUSTER))
                     .recycle_timeout(Some(CHECK));
                 pool.build()
                     .map(RedisDial::Cluster)
@@ -117,6 +119,16 @@ impl Wire for Lent {
         Err(WireError { why, broken: true })
     }
 
+    /// Asks for a key that is never written, as the requests' user and in their way: an answer to a
+    /// `PING` would say less. A cluster has proved itself by listing its slots, and is as good as
+    /// those of its nodes that answer: one key's node has no vote.
+    async fn probe(&self) -> Result<(), WireError> {
+        match self {
+            Lent::Server { .. } => self.read(&Keys::probe()).await.map(drop),
+            Lent::Cluster(_) => Ok(()),
+        }
+    }
+
     async fn write(&self, rows: &[Pair]) -> Result<(), WireError> {
         let mut command = cmd("MSET");
         for (key, value) in rows {
@@ -156,7 +168,7 @@ impl Lent {
 fn not_lent(error: PoolError) -> WireError {
     let why = match error {
         PoolError::Backend(error) => error.to_string(),
-        PoolError::Timeout(_) => format!("no connection within {CONNECT:?}"),
+        PoolError::Timeout(_) => "the connection was not made in time".to_owned(),
         error => error.to_string(),
     };
     WireError { why, broken: true }
