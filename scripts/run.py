@@ -17,11 +17,10 @@ import sys
 import time
 from pathlib import Path
 
-from localrun import ports, probe, wire
+from localrun import ports, probe, tour, wire
 from localrun.children import Child, Children, Failed, Stopped
 
 ROOT = Path(__file__).resolve().parent.parent
-LOGS = ROOT / ".cache" / "run"
 TRITON_SCRIPT = ROOT / "scripts" / "triton.sh"
 EXAMPLE = ROOT / "examples" / "fraud.json"
 DECISION, PRIMARY = "fraud", "primary"
@@ -45,6 +44,7 @@ class Run:
             "TRITON_HTTP_PORT": port("TRITON_HTTP_PORT", 8000),
             "TRITON_METRICS_PORT": port("TRITON_METRICS_PORT", 8002),
         }
+        self.logs = ROOT / ".cache" / "run" / str(self.port)
         self.profile = os.environ.get("PROFILE") or "release"
         self.triton_url = os.environ.get("TRITON") or f"http://127.0.0.1:{self.triton_ports['TRITON_GRPC_PORT']}"
         self.owns_triton = not os.environ.get("TRITON")
@@ -72,7 +72,7 @@ class Run:
         self.settle_triton()
         self.require_ports()
         self.build()
-        LOGS.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
         if self.owns_triton:
             self.start_triton()
         self.load_features()
@@ -80,7 +80,7 @@ class Run:
         if self.triton_url:
             self.wait_for_primary()
         self.show_answer()
-        self.show_next()
+        tour.show(self.gavel_url, self.admin_url, self.triton.pid if self.triton else None, shown(self.logs))
         self.stay_up(gavel)
 
     def settle_triton(self) -> None:
@@ -127,7 +127,7 @@ class Run:
         # A name of our own for its shared memory, so that what a kill leaves behind can be told from another's.
         own = ["--", f"--backend-config=python,shm-region-prefix-name={shm_prefix()}"]
         command = [TRITON_SCRIPT, "serve", *flags, "--config-name", "cpu", *own]
-        self.triton = self.children.start("Triton", command, LOGS / "triton.log", grace_s=20)
+        self.triton = self.children.start("Triton", command, self.logs / "triton.log", grace_s=20)
         self.triton_began = time.monotonic()
 
     def gavel_command(self, *command: str) -> list[str | Path]:
@@ -145,7 +145,7 @@ class Run:
 
     def start_gavel(self) -> Child:
         """Start the gateway and wait until it serves."""
-        gavel = self.children.start("gavel", self.gavel_command("serve"), LOGS / "gavel.log", grace_s=35)
+        gavel = self.children.start("gavel", self.gavel_command("serve"), self.logs / "gavel.log", grace_s=35)
 
         def serves() -> bool:
             self.require_running(gavel)
@@ -179,53 +179,13 @@ class Run:
         """Ask the example question and print the answer."""
         question = EXAMPLE.read_bytes()
         asked = json.loads(question)
-        (LOGS / "fraud.pb").write_bytes(wire.protobuf(asked))
-        (LOGS / "fraud.grpc.json").write_text(wire.grpc_json(asked))
+        (self.logs / "fraud.pb").write_bytes(wire.protobuf(asked))
+        (self.logs / "fraud.grpc.json").write_text(wire.grpc_json(asked))
         answer = probe.ask(f"{self.gavel_url}/v1/decide", question)
         if answer is None:
-            raise Failed(f"{self.gavel_url} did not answer; its log is {shown(LOGS / 'gavel.log')}")
+            raise Failed(f"{self.gavel_url} did not answer; its log is {shown(self.logs / 'gavel.log')}")
         status, body = answer
         print(f"\nPOST {self.gavel_url}/v1/decide  <  {shown(EXAMPLE)}\n{status}\n{pretty(body)}\n")
-
-    def show_next(self) -> None:
-        """What to try now, to be copied as it stands."""
-        decide, run = f"{self.gavel_url}/v1/decide", shown(LOGS)
-        method = "gavel.v1.DecisionService/Decide"
-        lines = [
-            ("the same question, in JSON", f"curl -d @{shown(EXAMPLE)} {decide}"),
-            ("a review, a decline, a card that nobody knows", f"curl -d @examples/fraud-review.json {decide}"),
-            ("", f"curl -d @examples/fraud-decline.json {decide}"),
-            ("", f"curl -d @examples/fraud-unknown-card.json {decide}"),
-            (
-                "protobuf in, JSON out",
-                f"curl --data-binary @{run}/fraud.pb -H 'content-type: application/x-protobuf' "
-                f"-H 'accept: application/json' {decide}",
-            ),
-            (
-                "gRPC (either client)",
-                f"grpcurl -plaintext -d @ 127.0.0.1:{self.port} {method} <{run}/fraud.grpc.json",
-            ),
-            (
-                "",
-                f"buf curl --protocol grpc --http2-prior-knowledge -d @{run}/fraud.grpc.json "
-                f"{self.gavel_url}/{method}",
-            ),
-            ("a budget of 1 ms", f"curl -H 'x-request-timeout-ms: 1' -d @{shown(EXAMPLE)} {decide}"),
-            ("which tiers are ready, and why not", f"curl {self.admin_url}/admin/decisions"),
-            ("metrics", f"curl -s {self.admin_url}/metrics | grep ^gavel_"),
-        ]
-        if self.triton:
-            lines += [
-                ("freeze Triton, ask again, let it go on", f"kill -STOP {self.triton.pid}"),
-                ("", f"kill -CONT {self.triton.pid}"),
-                ("kill Triton: it is started again", f"kill -9 {self.triton.pid}"),
-            ]
-        print("Try next:")
-        for title, command in lines:
-            print(f"{f'  # {title}' if title else ''}\n    {command}" if title else f"    {command}")
-        logs = "gavel.log and triton.log" if self.triton else "gavel.log"
-        print(f"\nGavel is up: {self.gavel_url}, admin {self.admin_url}. Logs: {run}/ ({logs}). Ctrl-C stops all of it.\n")
-        sys.stdout.flush()
 
     def stay_up(self, gavel: Child) -> None:
         """Until a signal; a Triton that is killed is started again."""

@@ -5,6 +5,7 @@ order. A signal only sets a flag, which every wait looks at: there is no moment 
 is not known yet. On Linux the kernel ends the children if this program is killed outright.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -64,10 +65,8 @@ class Child:
             self.process.terminate()
         while not self.ended() and time.monotonic() < deadline and not hurry():
             time.sleep(POLL_S)
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # where nothing of the group is left
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # nothing of the group is left
         self.process.wait()
 
 

@@ -33,8 +33,9 @@ def start(children: Children, gavel: Path, folder: Path) -> tuple[Child, str]:
         raise Failed(f"{library.stderr.strip()} (`make test-deps` does)")
     settings = ["--config", write_config(folder), "--store", f"embedded:{folder / 'features'}", "--triton", ""]
     settings += ["--onnxruntime", library.stdout.strip()]
+    settings += ["--decisions", ROOT / "decisions", "--model-repository", ROOT / "model_repository"]
     settings += ["--listen", f"127.0.0.1:{public}", "--admin-listen", f"127.0.0.1:{admin}"]
-    children.run("loading the features", [gavel, "features", "load", "examples/features.jsonl", *settings])
+    children.run("loading the features", [gavel, "features", "load", ROOT / "examples" / "features.jsonl", *settings])
     server = children.start("gavel", [gavel, "serve", *settings], folder / "gavel.log", grace_s=35)
 
     def serves() -> bool:
@@ -57,7 +58,7 @@ def write_config(folder: Path) -> Path:
 def check(children: Children, gavel: Path, schemathesis: Path, extra: list[str], folder: Path) -> None:
     """Run schemathesis; `Failed` if it found anything or the gateway did not bear it."""
     server, url = start(children, gavel, folder)
-    fixed = ["--checks", "all", "--max-examples", str(EXAMPLES), "--seed", str(SEED), "--request-timeout", "10"]
+    fixed = ["--checks", "all", "--max-examples", str(EXAMPLES), "--seed", str(SEED)]
     children.run("schemathesis", [schemathesis, "run", f"{url}/openapi.json", "--url", url, *fixed, *extra])
     if server.ended():
         raise Failed(f"gavel {server.outcome()}:\n{server.last_lines()}")
@@ -69,10 +70,11 @@ def check(children: Children, gavel: Path, schemathesis: Path, extra: list[str],
 def main() -> int:
     """The exit status."""
     gavel, schemathesis, *extra = sys.argv[1:]
-    os.chdir(ROOT)
+    programs = Path(gavel).absolute(), Path(schemathesis).absolute()
     with tempfile.TemporaryDirectory() as folder, Children() as children:
+        os.chdir(folder)  # schemathesis keeps notes in the folder that it runs in
         try:
-            check(children, Path(gavel), Path(schemathesis), extra, Path(folder))
+            check(children, *programs, extra, Path(folder))
         except Stopped:
             return 130
         except Failed as failure:

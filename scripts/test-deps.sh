@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What the tests need: programs from apt where this may install them, then Triton and the checking tools into .cache/.
+# Called by `make test-deps` and `make test`; seconds when nothing is missing.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf 'test-deps: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# packages PROGRAM…: the Debian packages of the programs that are not here.
+packages() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null || case $program in
+      cc) echo gcc libc6-dev ;;
+      redis-cli) echo redis-tools ;;
+      python3.11) echo python3.11 ;;
+      *) echo "$program" ;;
+    esac
+  done
+  # A virtual environment needs ensurepip, and Triton's stub the shared libpython: Debian packs both apart.
+  if [ "$(command -v python3.11 || echo /usr/bin/python3.11)" = /usr/bin/python3.11 ]; then
+    dpkg-query -W python3.11-venv libpython3.11 >/dev/null 2>&1 || echo python3.11-venv libpython3.11
+  fi
+}
+
+install_packages() {
+  local missing=$* root=()
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null || die "install these first, this machine has no apt: $missing"
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null ||
+      die "these are missing and only root may install them: sudo apt-get install $missing"
+    root=(sudo -n)
+  fi
+  say "apt-get install $missing"
+  "${root[@]}" apt-get -q -o Acquire::Retries=5 update >&2 || die "apt-get update failed (its message is above)"
+  # shellcheck disable=SC2086 # a list of names
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o Acquire::Retries=5 install $missing >&2 ||
+    die "apt-get could not install: $missing (its message is above)"
+}
+
+cd "$ROOT"
+# shellcheck disable=SC2046 # a list of names
+install_packages $(packages cc redis-server redis-cli openssl curl python3.11)
+command -v cargo >/dev/null || die "cargo is not on PATH: install Rust (rustup), then run the same command again"
+for component in fmt clippy; do
+  cargo "$component" --version >/dev/null 2>&1 ||
+    die "cargo $component is missing: rustup component add rustfmt clippy"
+done
+scripts/triton.sh fetch
+scripts/tools.sh fetch
