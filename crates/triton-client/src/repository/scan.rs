@@ -62,6 +62,9 @@ fn model(
     let chosen = model.variant(config_name)?.file.clone();
     for variant in &mut model.variants {
         variant.chosen = variant.file == chosen;
+        if variant.chosen {
+            variant.served_as = config_name.map(str::to_owned);
+        }
     }
     let variant = model.chosen()?.clone();
     model.versions = model.versions_of(&variant);

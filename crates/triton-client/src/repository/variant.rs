@@ -30,6 +30,8 @@ pub struct Variant {
     pub config: ModelConfig,
     /// Whether a server with the `config_name` given to [`inspect`](super::inspect) uses it.
     pub chosen: bool,
+    /// The name that it is served under: its own, or that of the server which falls back to it.
+    pub(super) served_as: Option<String>,
     outline: Outline,
     /// Fields that could not be read or were misnamed: nothing more is said about them.
     unreadable: BTreeSet<String>,
@@ -59,10 +61,11 @@ impl Variant {
             findings.push(mistake);
         })?;
         Some(Self {
-            name,
             file,
             config,
             chosen: false,
+            served_as: name.clone(),
+            name,
             outline,
             unreadable,
         })

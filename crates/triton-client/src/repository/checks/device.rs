@@ -45,7 +45,7 @@ fn groups(lint: &mut Lint<'_>) {
         return;
     }
     let for_cpu = variant
-        .name
+        .served_as
         .as_deref()
         .is_some_and(|name| name.to_ascii_lowercase().contains("cpu"));
     for (index, group) in config.instance_groups.iter().enumerate() {

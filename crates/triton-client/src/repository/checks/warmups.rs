@@ -17,12 +17,13 @@ fn sample(model: &Model, key: &str, warmup: &Warmup, lint: &mut Lint<'_>) {
     let config = &variant.config;
     let max = u32::try_from(config.max_batch_size).unwrap_or(0);
     if warmup.batch_size > max.max(1) {
-        lint.error(
+        lint.error_with_hint(
             &format!("{key}.batch_size"),
             format!(
                 "warm-up '{}' has {} rows, and max_batch_size is {max}",
                 warmup.name, warmup.batch_size
             ),
+            "Triton 2.51 does not refuse it: it mostly dies of it (SIGSEGV)",
         );
     }
     if config.inputs.is_empty() {

@@ -1,6 +1,6 @@
 //! What Triton serves and somebody would regret: warnings, each with its reason.
 
-use super::{Replace, Severity::*, Write, check, check_as};
+use super::{Remove, Replace, Severity::*, Write, check, check_as};
 
 const FILE: &str = "calibrate/config.pbtxt";
 const DELAY: &str = "max_queue_delay_microseconds: 200";
@@ -215,5 +215,16 @@ fn a_gpu_in_a_cpus_configuration() {
             ),
             (Warning, "deep/configs/cpu.pbtxt", "model_warmup", &[]),
         ],
+    );
+    // A server named cpu falls back to a configuration that is not.
+    check_as(
+        Some("cpu"),
+        &[Remove("deep/configs")],
+        &[(
+            Warning,
+            "deep/config.pbtxt:7",
+            "instance_group[0].kind",
+            &["no GPU"],
+        )],
     );
 }
