@@ -169,8 +169,9 @@ fn decisions(
                 }
                 Some(Decision::new(definition, bound))
             }
-            Err(problems) => {
-                problems.into_iter().for_each(|problem| report.push(problem.into()));
+            Err(unbound) => {
+                let problems = unbound.problems.into_iter();
+                problems.for_each(|problem| report.push(problem.into()));
                 None
             }
         }

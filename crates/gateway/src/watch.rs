@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use triton_client::{ControlError, EndpointSet, ModelDescription};
 
 use crate::{
-    binding::{self, Bound, Decision, Decisions, KnownModel, ModelState, Remote},
+    binding::{self, Bound, Decision, Decisions, KnownModel, ModelState, Remote, Unbound},
     decision::TierKind,
     tiers::BindError,
 };
@@ -40,7 +40,7 @@ impl Binder {
         &self,
         definition: &crate::decision::Definition,
         served: &HashMap<String, ModelState>,
-    ) -> Result<Bound, Vec<binding::RuleProblem>> {
+    ) -> Result<Bound, Unbound> {
         binding::bind(definition, &self.catalog, &self.remote, |kind, name| {
             let states = match kind {
                 TierKind::Triton { .. } => served,

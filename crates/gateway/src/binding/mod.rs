@@ -91,6 +91,13 @@ pub(crate) struct RuleProblem {
     pub(crate) error: BindError,
 }
 
+/// Why a decision cannot run: rules that do not fit, and what else is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Unbound {
+    pub(crate) problems: Vec<RuleProblem>,
+    pub(crate) issues: Vec<TierIssue>,
+}
+
 /// What Triton tiers are made with.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
@@ -181,33 +188,44 @@ pub(crate) fn bind(
     catalog: &Catalog,
     remote: &Remote,
     model_of: impl Fn(&TierKind, &str) -> ModelState,
-) -> Result<Bound, Vec<RuleProblem>> {
+) -> Result<Bound, Unbound> {
     let (models, table) = split(definition);
     let fits: Vec<Result<Fit, BindError>> = models
         .iter()
         .map(|tier| Fit::of(tier, definition, catalog, &model_of))
         .collect();
-    let plan = compile(definition, catalog, &fits, table.1)?;
-    let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan).map_err(|wrong| {
-        wrong
-            .into_iter()
-            .map(|(c, error)| RuleProblem::new(table.1, &c, error))
-            .collect::<Vec<_>>()
-    })?;
+    let (plan, mut problems) = compile(definition, catalog, &fits, table.1);
+    let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan);
+    let mut issues = Vec::new();
+    let mut fitted = Vec::new();
+    for (tier, fit) in models.into_iter().zip(fits) {
+        let model = fit.and_then(|fit| fit.bind(tier, &plan));
+        let model = model.map_err(|error| issues.push(TierIssue::new(tier, error)));
+        fitted.push((tier, model.ok()));
+    }
+    let rules = match rules {
+        Ok(rules) if problems.is_empty() => rules,
+        Ok(_) => return Err(Unbound { problems, issues }),
+        Err(wrong) => {
+            let named: Vec<String> = problems.iter().map(|problem| problem.key.clone()).collect();
+            let others = wrong
+                .into_iter()
+                .filter(|(condition, _)| !named.contains(&condition.feature));
+            problems.extend(others.map(|(c, error)| RuleProblem::new(table.1, &c, error)));
+            return Err(Unbound { problems, issues });
+        }
+    };
+    let chain = Chain {
+        remote: Vec::new(),
+        in_process: Vec::new(),
+        rules,
+    };
     let mut bound = Bound {
         plan,
-        chain: Chain {
-            remote: Vec::new(),
-            in_process: Vec::new(),
-            rules,
-        },
-        issues: Vec::new(),
+        chain,
+        issues,
     };
-    for (tier, fit) in models.into_iter().zip(fits) {
-        let model = fit.and_then(|fit| fit.bind(tier, &bound.plan));
-        let model = model
-            .map_err(|error| bound.issues.push(TierIssue::new(tier, error)))
-            .ok();
+    for (tier, model) in fitted {
         bound.add(tier, model, remote);
     }
     Ok(bound)
@@ -252,36 +270,40 @@ fn split(definition: &Definition) -> (Vec<&TierDefinition>, (&TierDefinition, &R
     unreachable!("the reader of decisions refuses one whose last tier is not rules")
 }
 
-/// A plan of every feature that any tier reads.
+/// A plan of every feature that any tier reads, and the rules' features that are none. The models'
+/// features compiled on their own, so what does not compile is the table's.
 fn compile(
     definition: &Definition,
     catalog: &Catalog,
     fits: &[Result<Fit, BindError>],
     table: &RuleTable,
-) -> Result<Plan, Vec<RuleProblem>> {
-    let conditions = table.rows.iter().flat_map(|row| &row.conditions);
-    let names = fits
-        .iter()
-        .flatten()
-        .flat_map(Fit::features)
-        .chain(conditions.clone().map(|c| &*c.feature));
-    let names: Vec<&str> = names.collect();
-    Plan::compile(catalog, &definition.schema, &names).map_err(|errors| {
-        // The models' features compiled alone, so these are the table's.
-        let problem = |error: &features::PlanError| {
-            let condition = conditions.clone().find(|c| c.feature == error.feature())?;
-            let hint = error.hint().map(str::to_owned);
-            Some(RuleProblem::new(
-                table,
-                condition,
-                BindError {
-                    message: error.to_string(),
-                    hint,
-                },
-            ))
+) -> (Plan, Vec<RuleProblem>) {
+    let conditions = || table.rows.iter().flat_map(|row| &row.conditions);
+    let of_models = fits.iter().flatten().flat_map(Fit::features);
+    let mut names: Vec<&str> = of_models.chain(conditions().map(|c| &*c.feature)).collect();
+    let mut problems = Vec::new();
+    loop {
+        let errors = match Plan::compile(catalog, &definition.schema, &names) {
+            Ok(plan) => return (plan, problems),
+            Err(errors) => errors,
         };
-        errors.iter().filter_map(problem).collect()
-    })
+        for error in &errors {
+            let of_feature = conditions().filter(|c| c.feature == error.feature());
+            problems.extend(of_feature.map(|condition| {
+                let error = BindError {
+                    message: error.to_string(),
+                    hint: error.hint().map(str::to_owned),
+                };
+                RuleProblem::new(table, condition, error)
+            }));
+        }
+        let before = names.len();
+        names.retain(|name| errors.iter().all(|error| error.feature() != *name));
+        if names.len() == before {
+            // Every error is about a name that was asked for; without any, nothing can be wrong.
+            names.clear();
+        }
+    }
 }
 
 impl TierIssue {

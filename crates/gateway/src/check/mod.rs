@@ -87,14 +87,16 @@ fn check_bindings(decisions: Decisions, repository: &Repository, report: &mut Re
         local: states.clone(),
     };
     for definition in decisions.definitions.values() {
-        match binder.bind(definition, &states) {
-            Ok(bound) => bound
-                .issues
-                .iter()
-                .for_each(|issue| report.push(of_tier(definition, issue))),
-            Err(problems) => problems
-                .into_iter()
-                .for_each(|problem| report.push(problem.into())),
+        let issues = match binder.bind(definition, &states) {
+            Ok(bound) => bound.issues,
+            Err(unbound) => {
+                let problems = unbound.problems.into_iter();
+                problems.for_each(|problem| report.push(problem.into()));
+                unbound.issues
+            }
+        };
+        for issue in &issues {
+            report.push(of_tier(definition, issue));
         }
     }
 }

@@ -159,7 +159,7 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
     let errors_before = report.errors();
     let mut problems = Problems::new(file, report);
     let mut root = reader::parse(&source, &mut problems);
-    let name = root.required_string("name", &mut problems);
+    let name = root.required_name("name", &mut problems);
     if !root.has("budget") {
         let hint = Some("for example budget = \"95ms\"".to_owned());
         problems.error(

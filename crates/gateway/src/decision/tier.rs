@@ -169,7 +169,7 @@ fn read_one(
     p: &mut Problems<'_>,
 ) -> Option<TierDefinition> {
     let span = table.span();
-    let name = table.required_string("name", p);
+    let name = table.required_name("name", p);
     let kind = table.required_string("kind", p)?;
     let requires = table.strings("requires", p).unwrap_or_default();
     let kind = match kind.value.as_str() {

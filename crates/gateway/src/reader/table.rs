@@ -129,6 +129,27 @@ impl<'s> Table<'s> {
         self.string(name, p)
     }
 
+    /// A name that must be there, made so that it can stand in a header, a metric and a path.
+    pub(crate) fn required_name(
+        &mut self,
+        name: &'static str,
+        p: &mut Problems<'_>,
+    ) -> Option<At<String>> {
+        let written = self.required_string(name, p)?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !written.value.is_empty()
+            && written.value.len() <= 64
+            && written.value.chars().all(allowed)
+        {
+            return Some(written);
+        }
+        let key = self.key(name);
+        let message = format!("`{key}` is \"{}\", expected a name", written.value);
+        let hint = "names are up to 64 letters, digits, `_` and `-`";
+        p.error(written.span, key, message, Some(hint.into()));
+        None
+    }
+
     /// An optional boolean.
     pub(crate) fn boolean(&mut self, name: &'static str, p: &mut Problems<'_>) -> Option<bool> {
         let value = self.take(name)?;
