@@ -86,7 +86,12 @@ pub fn read_signature(onnx: &Path) -> Result<Signature, SignatureError> {
             source,
         },
     };
-    let size_bytes = std::fs::metadata(onnx).map_err(read)?.len();
+    let metadata = std::fs::metadata(onnx).map_err(read)?;
+    if !metadata.is_file() {
+        // A folder, or a pipe or device that would never end.
+        return Err(read(std::io::Error::other("it is not a regular file")));
+    }
+    let size_bytes = metadata.len();
     if size_bytes > LIMIT_BYTES {
         return Err(SignatureError::TooLarge {
             file: file(),

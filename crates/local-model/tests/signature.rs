@@ -102,6 +102,10 @@ fn files_that_are_no_models() {
         Err(SignatureError::Missing { .. })
     ));
     assert!(matches!(
+        read_signature(Path::new("/dev/zero")),
+        Err(SignatureError::Read { .. })
+    ));
+    assert!(matches!(
         read_signature(&support::path("")),
         Err(SignatureError::Read { .. })
     ));
