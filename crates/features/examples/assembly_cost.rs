@@ -3,7 +3,8 @@
 //! ```text
 //! cargo run --release -p features --example assembly_cost [-- redis://127.0.0.1:6379]
 //! ```
-//! Two views of 19 float features each and ten derived ones, into an FP32 tensor of 48. The store is
+//! The allocations, unlike the times, are the same everywhere: 5 with the embedded store and 15 with
+//! Redis, most of them the client's. Two views of 19 float features each and ten derived ones, into an FP32 tensor of 48. The store is
 //! embedded in a temporary folder unless a URL is given, whose store this writes two rows into.
 
 #![allow(clippy::unwrap_used, reason = "a tool for the one who runs it")]
@@ -87,7 +88,7 @@ async fn main() {
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     for _ in 0..REQUESTS {
         let started = Instant::now();
-        let until = started + Duration::from_millis(10);
+        let until = started + Duration::from_secs(1);
         let row = plan
             .assemble(&store, &request, SystemTime::now(), until)
             .await;

@@ -22,7 +22,8 @@ pub struct InputField {
     pub dtype: Dtype,
     /// The ingress refuses a request without it.
     pub required: bool,
-    /// Used when an optional input is absent, and then of type `dtype`.
+    /// Used when an optional input is absent; of type `dtype`, and finite. The feature is missing
+    /// all the same, as a view's feature is whose default is used.
     pub default: Option<Value>,
 }
 

@@ -1,3 +1,5 @@
+//! Assembly from an embedded store: values, defaults and masks.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

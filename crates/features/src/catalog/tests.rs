@@ -1,3 +1,5 @@
+//! What is accepted, and how every problem is reported.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Lines that are rows, and lines that are not.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;

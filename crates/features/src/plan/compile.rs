@@ -93,6 +93,14 @@ impl Compiler<'_> {
             return None;
         };
         let InputField { dtype, default, .. } = &inputs[place];
+        if default
+            .as_ref()
+            .is_some_and(|value| value.dtype() != *dtype || !value.is_finite())
+        {
+            let message = format!("the default of input `{field}` is not a finite {dtype}");
+            self.fail(asked, message, None);
+            return None;
+        }
         let blank = match default {
             Some(default) => Cell::missing(default.clone()),
             None => Cell::void(dtype.zero()),

@@ -1,3 +1,5 @@
+//! Which columns a plan has, and why one cannot be made.
+
 use super::*;
 use crate::schema::{EntityField, InputField};
 
@@ -151,4 +153,22 @@ fn a_long_chain_of_derived_features_is_compiled_without_recursion() {
     }
     let plan = Plan::compile(&Catalog::parse(&text).unwrap(), &schema(&[]), &["d4999"]).unwrap();
     assert_eq!(plan.features().count(), 5001);
+}
+
+#[test]
+fn the_default_of_an_input_is_finite_and_of_its_type() {
+    for default in [
+        Value::Float64(f64::NAN),
+        Value::Float32(1.0),
+        Value::String("1".into()),
+    ] {
+        let mut schema = schema(&[CARD]);
+        schema.inputs[0].default = Some(default);
+        let catalog = Catalog::parse(FEATURES).unwrap();
+        let errors = Plan::compile(&catalog, &schema, &["request.amount"]).unwrap_err();
+        assert_eq!(
+            errors[0].to_string(),
+            "the default of input `amount` is not a finite float64"
+        );
+    }
 }

@@ -1,3 +1,5 @@
+//! The packed bytes: round trips, damage, and the documented layout.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tensor bytes of every type, and what does not go into which.
+
 use std::sync::Arc;
 
 use super::*;
