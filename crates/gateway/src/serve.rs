@@ -27,7 +27,7 @@ use crate::{
     config::{Config, TritonConfig},
     decision,
     diagnostic::{Diagnostic, Report, Severity},
-    ingress::{clients::Clients, grpc, http, server},
+    ingress::{clients::Clients, gate::Gate, grpc, http, server},
     local,
     pipeline::Gateway,
     telemetry::{self, Telemetry},
@@ -101,10 +101,16 @@ impl Service {
 pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let metrics =
         telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
-    let endpoints = endpoints(&config.triton)?;
-    let service = Service::new(&config, endpoints.clone(), report)?;
     let public = listen(config.server.listen, "--listen").await?;
     let private = listen(config.server.admin_listen, "--admin-listen").await?;
+    let drain_timeout = config.server.drain_timeout;
+    let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+    let gate = Gate::default();
+    let serving = server::serve(public, gate.clone(), stop.clone(), drain_timeout);
+    let public_server = tokio::spawn(serving);
+
+    let endpoints = endpoints(&config.triton)?;
+    let service = Service::new(&config, endpoints.clone(), report)?;
     let ready = Arc::new(AtomicBool::new(false));
     let admin = Admin {
         gateway: Arc::clone(&service.gateway),
@@ -112,20 +118,18 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
         metrics: metrics.clone(),
         ready: Arc::clone(&ready),
     };
-    let stop = CancellationToken::new();
-    let stop_admin = CancellationToken::new();
-    let drain_timeout = config.server.drain_timeout;
+    let admin_routes = admin::routes(admin);
     tokio::spawn(server::serve(
         private,
-        admin::routes(admin),
+        admin_routes,
         stop_admin.clone(),
         drain_timeout,
     ));
     tokio::spawn(upkeep(metrics, stop.clone()));
     let (routes, health) = service.routes(config.server.body_timeout);
     tokio::spawn(service.follow_triton(stop.clone()));
-    let public_server = tokio::spawn(server::serve(public, routes, stop.clone(), drain_timeout));
     health.set(true).await;
+    gate.open(routes);
     ready.store(true, Ordering::Release);
     tracing::info!(address = %config.server.listen, admin_address = %config.server.admin_listen, "serving");
 

@@ -79,6 +79,16 @@ pub(super) fn read(file: &Path, written: Range<usize>, p: &mut Problems<'_>) -> 
     parse(file, &source, &mut p.in_file(file, &source))
 }
 
+/// Reads a table from text.
+#[cfg(test)]
+pub(crate) fn parse_text(
+    file: &Path,
+    source: &str,
+    report: &mut crate::diagnostic::Report,
+) -> Option<RuleTable> {
+    parse(file, source, &mut Problems::new(file, report))
+}
+
 fn parse(file: &Path, source: &str, p: &mut Problems<'_>) -> Option<RuleTable> {
     let errors_before = p.errors();
     let mut root = reader::parse(source, p);
@@ -256,16 +266,9 @@ mod tests {
 
     fn parsed(source: &str) -> (Option<RuleTable>, Vec<String>) {
         let mut report = Report::default();
-        let file = Path::new("fraud.rules.toml");
-        let table = parse(file, source, &mut Problems::new(file, &mut report));
-        (
-            table,
-            report
-                .diagnostics()
-                .iter()
-                .map(|d| d.message.clone())
-                .collect(),
-        )
+        let table = parse_text(Path::new("fraud.rules.toml"), source, &mut report);
+        let messages = report.diagnostics().iter().map(|d| d.message.clone());
+        (table, messages.collect())
     }
 
     const GOOD: &str = r#"

@@ -202,14 +202,7 @@ async fn not_found(State(gateway): State<Arc<Gateway>>, request: Request) -> Res
     gateway.telemetry.rejected(Kind::NotFound);
     let detail = "decisions are asked for with POST /v1/decide or gavel.v1.DecisionService/Decide; GET /openapi.json describes it";
     let rejection = Rejection::new(Kind::NotFound, detail);
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    if content_type.starts_with(b"application/grpc") {
-        return tonic::Status::from(rejection).into_http();
-    }
-    rejection.into_response()
+    super::refuse(request.headers(), rejection)
 }
 
 #[cfg(test)]

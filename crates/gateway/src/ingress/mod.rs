@@ -12,6 +12,7 @@
 pub mod body;
 pub mod clients;
 mod codec;
+pub mod gate;
 pub mod grpc;
 pub mod http;
 pub mod json;
@@ -21,6 +22,8 @@ pub mod server;
 
 use std::{sync::Arc, time::Duration};
 
+use ::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use crate::{
@@ -67,4 +70,13 @@ pub async fn decide(gateway: &Gateway, arrival: Arrival) -> Result<Answer, Rejec
         }
         Err(rejection) => Err(rejection),
     }
+}
+
+/// A refusal in the words of the protocol that the request came in.
+fn refuse(request_headers: &HeaderMap, rejection: Rejection) -> Response {
+    let content_type = request_headers.get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return tonic::Status::from(rejection).into_http();
+    }
+    rejection.into_response()
 }

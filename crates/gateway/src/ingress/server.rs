@@ -1,9 +1,11 @@
 //! Accepts connections: HTTP/1.1 and HTTP/2 on one socket, bounded in time and number, drained at the
 //! end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -11,6 +13,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::Semaphore, time};
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 /// Connections held at once; one more waits in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -21,13 +24,17 @@ const MAX_STREAMS: u32 = 1024;
 
 /// Serves until `stop` is cancelled, then stops accepting and finishes what is in flight, for at most
 /// `drain_timeout`. Returns whether everything finished.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    routes: Router,
+    service: S,
     stop: CancellationToken,
     drain_timeout: Duration,
-) -> bool {
-    let service = TowerToHyperService::new(routes);
+) -> bool
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let service = TowerToHyperService::new(service);
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -12,6 +12,8 @@
 mod bound;
 mod onnx;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod skip;
 mod triton;
 
