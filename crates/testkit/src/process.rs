@@ -75,6 +75,21 @@ impl Process {
         }
     }
 
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait_for_exit(&mut self, limit: Duration) {
+        let started = SystemTime::now();
+        while let Ok(None) = self.child.try_wait() {
+            if started.elapsed().unwrap_or_default() > limit {
+                panic!(
+                    "{} did not end within {limit:?}:\n{}",
+                    self.what,
+                    self.log_tail()
+                );
+            }
+            pause(POLL);
+        }
+    }
+
     /// Sends a signal to the whole group.
     #[expect(
         unsafe_code,

@@ -12,6 +12,8 @@ use crate::{http, port::free_port, process::Process};
 
 /// Python models take seconds each to load, more on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
+/// Triton waits for what is in flight, at most half a minute unless told otherwise.
+const EXIT_LIMIT: Duration = Duration::from_secs(60);
 const MISSING: &str = "run `make test-deps`, which fetches Triton";
 
 /// A tritonserver on free ports. It is killed on drop.
@@ -92,6 +94,14 @@ impl Triton {
     /// Asks it to end: SIGTERM.
     pub fn terminate(&self) {
         self.process.signal(libc::SIGTERM);
+    }
+
+    /// Waits until it has ended by itself, after [`Self::terminate`].
+    ///
+    /// # Panics
+    /// If that takes too long, with the end of its log.
+    pub fn wait_for_exit(&mut self) {
+        self.process.wait_for_exit(EXIT_LIMIT);
     }
 
     /// Kills it with all its processes: SIGKILL.

@@ -7,7 +7,7 @@ mod replies;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use fake_triton::{FakeModel, FakeTriton, Step, Tensor};
+use fake_triton::{FakeModel, FakeTriton, ReceivedRequest, Step, Tensor};
 use tokio::time::{Instant, advance, sleep};
 use triton_client::{
     BreakerState, ControlError, Dtype, EndpointOptions, EndpointSet, InferError, InferRequest,
@@ -20,7 +20,7 @@ pub(crate) const INVALID_ARGUMENT: i32 = 3;
 pub(crate) const INTERNAL: i32 = 13;
 
 pub(crate) fn fake() -> FakeTriton {
-    let double = |request: &fake_triton::ReceivedRequest| {
+    let double = |request: &ReceivedRequest| {
         let Some(x) = request.input("x") else {
             return Vec::new();
         };

@@ -104,3 +104,78 @@ async fn control_questions_keep_their_deadline_and_are_bounded() {
     sleep(MS * 20).await;
     assert_eq!(client.server_live(Instant::now() + MS * 20).await, Ok(true));
 }
+
+/// Nothing is copied on the way: the second output lies right behind the first.
+#[tokio::test(start_paused = true)]
+async fn outputs_are_slices_of_the_frame() {
+    let wide = |_: &ReceivedRequest| {
+        let values = [0.5; 4096];
+        vec![
+            Tensor::fp32("y", &[1, 4096], &values),
+            Tensor::fp32("z", &[1, 4096], &values),
+        ]
+    };
+    let fake = FakeTriton::new().model(FakeModel::new("m").answer(wide));
+    let all = InferRequest {
+        outputs: Vec::new(),
+        ..request()
+    };
+    let answer = client(&fake)
+        .infer(all, Instant::now() + MS * 50)
+        .await
+        .expect("an answer");
+    let [y, z] = &answer.outputs[..] else {
+        panic!("{} outputs", answer.outputs.len())
+    };
+    let gap = z
+        .data
+        .as_ptr()
+        .addr()
+        .wrapping_sub(y.data.as_ptr().addr() + y.data.len());
+    assert!(
+        gap < 16,
+        "a tag and a length lie between them, not {gap} bytes"
+    );
+}
+
+#[tokio::test]
+async fn the_fake_answers_over_tcp_too() {
+    let fake = fake();
+    let address = fake.listen().await.expect("a port");
+    for url in [
+        format!("http://{address}"),
+        address.to_string(),
+        format!("grpc://{address}/"),
+    ] {
+        let client = EndpointSet::new(&[url], EndpointOptions::default()).expect("a URL");
+        let deadline = Instant::now() + MS * 5000;
+        client.infer(request(), deadline).await.expect("an answer");
+    }
+}
+
+#[test]
+fn urls_that_name_no_endpoint_are_refused_in_words() {
+    let refused = |urls: &[&str]| {
+        let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
+        EndpointSet::new(&urls, EndpointOptions::default())
+            .expect_err("refused")
+            .to_string()
+    };
+    assert!(refused(&[]).contains("at least one URL"));
+    for (url, reason) in [
+        (
+            "https://triton:8001",
+            "the scheme must be http, not `https`",
+        ),
+        ("http://triton", "it names no port"),
+        ("http://triton:8001/v2", "it has a path"),
+        ("http://tri ton:8001", "invalid"),
+        ("", "empty"),
+    ] {
+        let words = refused(&["http://127.0.0.1:8001", url]);
+        assert!(
+            words.contains(reason) && words.contains(&format!("`{url}`")),
+            "{words}"
+        );
+    }
+}
