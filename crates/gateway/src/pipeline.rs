@@ -61,6 +61,7 @@ pub async fn decide(
         .assemble(&gateway.store, &row, SystemTime::now(), until)
         .await;
     let assembled = assembling.elapsed();
+    decision.metrics.assembled(&features);
 
     let served = tiers::serve(&bound.chain, &features, deadline).await;
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use features::{FeatureRow, StoreOutcome};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use parking_lot::RwLock;
 
@@ -21,7 +22,18 @@ pub struct DecisionMetrics {
     policy: Histogram,
     missing: PerFeature,
     stale: PerFeature,
+    /// In the order of [`STORE_OUTCOMES`].
+    store: [Counter; STORE_OUTCOMES.len()],
+    discarded: Counter,
 }
+
+/// What became of the one call to the online store, as metrics name it.
+const STORE_OUTCOMES: [(StoreOutcome, &str); 4] = [
+    (StoreOutcome::NotAsked, "not_asked"),
+    (StoreOutcome::Answered, "answered"),
+    (StoreOutcome::TimedOut, "timed_out"),
+    (StoreOutcome::Unavailable, "unavailable"),
+];
 
 #[derive(Debug)]
 struct TierMetrics {
@@ -96,8 +108,27 @@ impl DecisionMetrics {
             policy: stage("policy"),
             missing: PerFeature::new("gavel_features_missing_total"),
             stale: PerFeature::new("gavel_features_stale_total"),
+            store: STORE_OUTCOMES.map(|(_, outcome)| {
+                counter!(
+                    "gavel_store_reads_total",
+                    "decision" => decision.to_string(), "outcome" => outcome
+                )
+            }),
+            discarded: counter!(
+                "gavel_store_rows_discarded_total",
+                "decision" => decision.to_string()
+            ),
             decision: decision.clone(),
         }
+    }
+
+    /// Counts what the online store gave.
+    pub fn assembled(&self, row: &FeatureRow) {
+        let outcomes = STORE_OUTCOMES.iter().zip(&self.store);
+        for (_, counter) in outcomes.filter(|((outcome, _), _)| *outcome == row.store()) {
+            counter.increment(1);
+        }
+        self.discarded.increment(u64::from(row.discarded_rows()));
     }
 
     /// Counts an answer.

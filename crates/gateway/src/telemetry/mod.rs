@@ -97,6 +97,14 @@ fn describe() {
         "Features older than their view's ttl."
     );
     describe_counter!(
+        "gavel_store_reads_total",
+        "Reads of the online store, by outcome; one a decision."
+    );
+    describe_counter!(
+        "gavel_store_rows_discarded_total",
+        "Rows of another schema, or corrupt: they counted as missing."
+    );
+    describe_counter!(
         "gavel_rejections_total",
         "Refused requests, by kind of problem."
     );

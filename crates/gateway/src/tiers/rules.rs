@@ -127,7 +127,7 @@ fn bind(condition: &Condition, plan: &Plan) -> Result<BoundCondition, BindError>
                 .cloned()
                 .map(Literal::into_text)
                 .collect::<Option<Vec<_>>>();
-            let values = texts.ok_or_else(|| mismatch(feature, dtype, "something else"))?;
+            let values = texts.ok_or_else(|| mismatch(feature, dtype, kinds(values)))?;
             Check::TextIn {
                 values,
                 negated: *negated,
@@ -138,7 +138,7 @@ fn bind(condition: &Condition, plan: &Plan) -> Result<BoundCondition, BindError>
                 .iter()
                 .map(|literal| number(literal, dtype))
                 .collect::<Option<Vec<_>>>();
-            let values = numbers.ok_or_else(|| mismatch(feature, dtype, "something else"))?;
+            let values = numbers.ok_or_else(|| mismatch(feature, dtype, kinds(values)))?;
             Check::NumberIn {
                 values,
                 negated: *negated,
@@ -153,6 +153,16 @@ fn number(literal: &Literal, dtype: Dtype) -> Option<f64> {
         Literal::Flag(flag) if dtype == Dtype::Bool => Some(f64::from(u8::from(*flag))),
         Literal::Integer(_) | Literal::Number(_) if dtype != Dtype::Bool => literal.as_f64(),
         _ => None,
+    }
+}
+
+/// What a list holds, for a message.
+fn kinds(values: &[Literal]) -> &'static str {
+    match values {
+        [Literal::Text(_)] => "text",
+        [Literal::Integer(_) | Literal::Number(_)] => "a number",
+        [Literal::Flag(_)] => "true or false",
+        _ => "values of another type",
     }
 }
 

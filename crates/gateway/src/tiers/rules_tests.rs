@@ -120,11 +120,11 @@ fn a_test_of_another_type_is_refused() {
         ),
         (
             "'request.amount' = { eq = 'much' }",
-            "is float64, but it is compared with something else",
+            "is float64, but it is compared with text",
         ),
         (
             "'request.present' = { eq = 1 }",
-            "is bool, but it is compared with something else",
+            "is bool, but it is compared with a number",
         ),
         ("'nothing' = { missing = true }", "is not a feature"),
     ] {
