@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Steps that each run to their end, whatever the others did, and a closing table. Sourced, not run.
 #
 #   step NAME COMMAND…   run a command, its output on the terminal and in .cache/steps/NAME.log

@@ -43,7 +43,7 @@ debian_compose() {
   local apt=$HOME_DIR/apt archive options
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
     die "docker compose version 2 is missing and this is not Debian: install Docker's compose plugin"
-  archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep '/debian/*$' | head -n 1)
+  archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -m 1 '/debian/*$' || true)
   [ -n "$archive" ] ||
     die "docker compose version 2 is missing and apt has no Debian archive: install Docker's compose plugin (Ubuntu: docker-compose-v2)"
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
