@@ -105,6 +105,12 @@ impl FeatureRow {
         self.cells[column.index()].is_missing()
     }
 
+    /// Missing, and nobody said what to use instead: an optional request input without a default,
+    /// which holds its type's zero.
+    pub fn is_void(&self, column: ColumnId) -> bool {
+        self.cells[column.index()].is_void()
+    }
+
     pub fn is_stale(&self, column: ColumnId) -> bool {
         self.cells[column.index()].is_stale()
     }

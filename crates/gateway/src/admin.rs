@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use triton_client::{BreakerState, EndpointSet};
 
-use crate::pipeline::Gateway;
+use crate::{binding::Decision, decision::TierDefinition, pipeline::Gateway};
 
 /// What the admin port shows.
 #[derive(Clone, Debug)]
@@ -32,11 +32,18 @@ pub struct Admin {
     pub ready: Arc<AtomicBool>,
 }
 
+/// The admin port while the gateway starts.
+pub fn starting() -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .fallback(not_ready)
+}
+
 /// The admin routes.
 pub fn routes(admin: Admin) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/livez", get(|| async { "alive\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/admin/decisions", get(decisions))
         .with_state(admin)
@@ -69,39 +76,20 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
         return "ready\n".into_response();
     }
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "not ready: starting or shutting down\n",
-    )
-        .into_response()
+    not_ready().await
+}
+
+async fn livez() -> &'static str {
+    "alive\n"
+}
+
+async fn not_ready() -> Response {
+    let said = "not ready: starting or shutting down\n";
+    (StatusCode::SERVICE_UNAVAILABLE, said).into_response()
 }
 
 async fn decisions(State(admin): State<Admin>) -> Json<Value> {
-    let decisions: Vec<Value> = admin
-        .gateway
-        .decisions
-        .iter()
-        .map(|decision| {
-            let bound = decision.bound.load();
-            let tiers: Vec<Value> = decision
-                .definition
-                .tiers
-                .iter()
-                .map(|tier| {
-                    let issue = bound.issues.iter().find(|issue| issue.tier == tier.name);
-                    let model = tier.kind.model().map(|model| &*model.name);
-                    match issue {
-                        None => json!({"tier": &*tier.name, "model": model, "ready": true}),
-                        Some(issue) => json!({
-                            "tier": &*tier.name, "model": model, "ready": false,
-                            "why": issue.message, "hint": issue.hint,
-                        }),
-                    }
-                })
-                .collect();
-            json!({"decision": &*decision.definition.name, "tiers": tiers})
-        })
-        .collect();
+    let decisions: Vec<Value> = admin.gateway.decisions.iter().map(decision).collect();
     let endpoints: Vec<Value> = admin
         .endpoints
         .iter()
@@ -116,4 +104,23 @@ async fn decisions(State(admin): State<Admin>) -> Json<Value> {
         })
         .collect();
     Json(json!({"decisions": decisions, "endpoints": endpoints}))
+}
+
+/// Its tiers, and why one is not ready or a newer version of its model is not used.
+fn decision(decision: &Decision) -> Value {
+    let bound = decision.bound.load();
+    let tier = |tier: &TierDefinition| {
+        let issue = bound.issues.iter().find(|issue| issue.tier == tier.name);
+        let refused = bound.refused.iter().find(|(name, _)| *name == tier.name);
+        json!({
+            "tier": &*tier.name,
+            "model": tier.kind.model().map(|model| &*model.name),
+            "ready": issue.is_none(),
+            "why": issue.map(|issue| &*issue.message),
+            "hint": issue.and_then(|issue| issue.hint.as_deref()),
+            "refused": refused.map(|(_, sentence)| sentence),
+        })
+    };
+    let tiers: Vec<Value> = decision.definition.tiers.iter().map(tier).collect();
+    json!({"decision": &*decision.definition.name, "tiers": tiers})
 }

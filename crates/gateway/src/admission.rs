@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::rejection::{Kind, Rejection};
+use crate::{
+    diagnostic::count,
+    rejection::{Kind, Rejection},
+};
 
 /// When a refused caller may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -39,10 +42,9 @@ impl Admission {
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => Ok(Permit { _slot: slot }),
             Err(_) => {
-                let detail = format!(
-                    "{} decisions are being made already, which is the limit",
-                    self.limit
-                );
+                let limit = count(self.limit, "decision");
+                let detail =
+                    format!("as many as are made at once, {limit}, are being made already");
                 Err(Rejection::new(Kind::Overloaded, detail).retry_after(RETRY_AFTER))
             }
         }

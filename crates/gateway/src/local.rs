@@ -76,5 +76,6 @@ fn load_one(
         config: model.config.clone(),
         version: version.to_string().into(),
         local: Some(Arc::new(loaded)),
+        refused: None,
     })
 }

@@ -69,6 +69,7 @@ impl Repository {
                     .map_or_else(String::new, u64::to_string)
                     .into(),
                 local: None,
+                refused: None,
             })),
             Err(error) => ModelState::Unknown(error),
         }

@@ -105,7 +105,15 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let private = listen(config.server.admin_listen, "--admin-listen").await?;
     let drain_timeout = config.server.drain_timeout;
     let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-    let gate = Gate::default();
+    let (gate, admin_gate) = (Gate::default(), Gate::default());
+    admin_gate.open(admin::starting());
+    let admin_serving = server::serve(
+        private,
+        admin_gate.clone(),
+        stop_admin.clone(),
+        drain_timeout,
+    );
+    tokio::spawn(admin_serving);
     let serving = server::serve(public, gate.clone(), stop.clone(), drain_timeout);
     let public_server = tokio::spawn(serving);
 
@@ -118,13 +126,7 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
         metrics: metrics.clone(),
         ready: Arc::clone(&ready),
     };
-    let admin_routes = admin::routes(admin);
-    tokio::spawn(server::serve(
-        private,
-        admin_routes,
-        stop_admin.clone(),
-        drain_timeout,
-    ));
+    admin_gate.open(admin::routes(admin));
     tokio::spawn(upkeep(metrics, stop.clone()));
     let (routes, health) = service.routes(config.server.body_timeout);
     tokio::spawn(service.follow_triton(stop.clone()));

@@ -35,6 +35,13 @@ pub(crate) struct Binder {
 }
 
 impl Binder {
+    fn not_heard_of(&self) -> BindError {
+        BindError::plain(match self.remote.endpoints {
+            Some(_) => "Triton has not said yet what it serves".into(),
+            None => "no Triton is configured: start with --triton http://HOST:8001".into(),
+        })
+    }
+
     /// A decision bound to `served` (models of Triton's) and to the models in process.
     pub(crate) fn bind(
         &self,
@@ -49,13 +56,9 @@ impl Binder {
             states
                 .get(name)
                 .cloned()
-                .unwrap_or_else(|| ModelState::Unknown(not_asked_yet()))
+                .unwrap_or_else(|| ModelState::Unknown(self.not_heard_of()))
         })
     }
-}
-
-fn not_asked_yet() -> BindError {
-    BindError::plain("Triton has not said yet what it serves".into())
 }
 
 /// Follows Triton until `stop`.
@@ -142,26 +145,46 @@ fn next_state(
         let error = BindError::plain(format!("Triton serves no version of `{name}`"));
         return changed(before, ModelState::Unknown(error));
     };
-    if known.is_some_and(|known| *known.version == **version && known.config == description.config)
-    {
+    let same = known.filter(|known| *known.version == **version);
+    if same.is_some_and(|same| same.config == description.config && same.refused.is_none()) {
         return None;
     }
     let after = ModelState::Known(Arc::new(KnownModel {
         version: version.as_str().into(),
         config: description.config,
         local: None,
+        refused: None,
     }));
     let Err(error) = fits(&after) else {
         tracing::info!(model = name, version, "Triton serves the model");
         return Some(after);
     };
-    let still_served =
-        known.filter(|known| description.versions.iter().any(|v| **v == *known.version));
-    if let Some(known) = still_served {
-        tracing::warn!(model = name, refused = version, serving = &*known.version, reason = %error, "a new version does not fit");
+    // The same version with another configuration is another model: its old binding is of no use.
+    let still_served = known.filter(|known| {
+        same.is_none() && description.versions.iter().any(|v| **v == *known.version)
+    });
+    match still_served {
+        None => changed(before, ModelState::Unknown(error)),
+        Some(known) => refused(known, version, &error),
+    }
+}
+
+/// The version that served so far goes on, and says which one was refused; `None` if it says so
+/// already.
+fn refused(known: &KnownModel, version: &str, error: &BindError) -> Option<ModelState> {
+    let sentence = format!("version {version} is not used: {error}");
+    if known.refused.as_deref() == Some(&*sentence) {
         return None;
     }
-    changed(before, ModelState::Unknown(error))
+    tracing::warn!(
+        model = known.config.name,
+        serving = &*known.version,
+        "{sentence}"
+    );
+    Some(ModelState::Known(Arc::new(KnownModel {
+        refused: Some(sentence),
+        ..known.clone()
+    })))
 }
 
 fn changed(before: Option<&ModelState>, after: ModelState) -> Option<ModelState> {

@@ -391,6 +391,26 @@ async fn a_version_that_does_not_fit_is_refused_and_the_last_good_one_serves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_version_with_another_feature_list_is_another_model() {
+    let harness = Harness::start(FakeTriton::new().model(scorer())).await;
+    assert_eq!(harness.ask(50).await.0["tier"], "primary");
+    let swapped = FakeModel::new("scorer")
+        .input("x", "FP32", &[3])
+        .output("score", "FP32", &[1])
+        .parameter("gavel.features.x", "amount_log, user.vists, request.amount");
+    harness.fake.put_model(swapped);
+    sleep(Duration::from_secs(5)).await;
+    let (answer, _) = harness.ask(50).await;
+    assert_eq!(
+        (answer["tier"].as_str(), skipped(&answer)),
+        (Some("rules"), "not_ready")
+    );
+    harness.fake.put_model(scorer());
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(harness.ask(50).await.0["tier"], "primary");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_that_never_fitted_leaves_its_tier_not_ready() {
     let model = FakeModel::new("scorer")
         .input("x", "FP32", &[4])

@@ -52,6 +52,8 @@ pub struct Bound {
     pub(crate) chain: Chain,
     /// Why tiers are not ready, by tier.
     pub(crate) issues: Vec<TierIssue>,
+    /// Newer versions that tiers do not use, by tier, in a sentence each.
+    pub(crate) refused: Vec<(Arc<str>, String)>,
 }
 
 /// Why a tier is not ready.
@@ -75,11 +77,13 @@ pub(crate) enum ModelState {
 }
 
 /// A model's own description, and the model itself where it runs in process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KnownModel {
     pub(crate) config: ModelConfig,
     pub(crate) version: Arc<str>,
     pub(crate) local: Option<Arc<LocalModel>>,
+    /// Which newer version does not fit, in a sentence.
+    pub(crate) refused: Option<String>,
 }
 
 /// A place in a rule table that does not fit the features.
@@ -224,6 +228,7 @@ pub(crate) fn bind(
         plan,
         chain,
         issues,
+        refused: Vec::new(),
     };
     for (tier, model) in fitted {
         bound.add(tier, model, remote);
@@ -238,6 +243,9 @@ impl Bound {
         model: Option<(BoundModel, Arc<KnownModel>)>,
         remote: &Remote,
     ) {
+        let sentence = model.as_ref().and_then(|(_, known)| known.refused.clone());
+        self.refused
+            .extend(sentence.map(|sentence| (tier.name.clone(), sentence)));
         let name = tier.name.clone();
         let requires = tier.requires.clone();
         match &tier.kind {

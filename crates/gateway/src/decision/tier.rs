@@ -171,7 +171,11 @@ fn read_one(
     let span = table.span();
     let name = table.required_name("name", p);
     let kind = table.required_string("kind", p)?;
-    let requires = table.strings("requires", p).unwrap_or_default();
+    let requires = if kind.value == "rules" {
+        Vec::new()
+    } else {
+        table.strings("requires", p).unwrap_or_default()
+    };
     let kind = match kind.value.as_str() {
         "triton" => {
             let slice = table.duration("slice", p).map(|slice| slice.value);

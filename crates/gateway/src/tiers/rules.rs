@@ -174,8 +174,12 @@ fn mismatch(feature: &str, dtype: Dtype, tested: &str) -> BindError {
 }
 
 impl BoundCondition {
+    /// What nobody gave, and has no default, compares with nothing.
     fn holds(&self, row: &FeatureRow) -> bool {
         let value = row.value(self.column);
+        if row.is_void(self.column) && !matches!(self.test, Check::Missing(_)) {
+            return false;
+        }
         match &self.test {
             Check::Missing(missing) => row.is_missing(self.column) == *missing,
             Check::Compare(comparison, limit) => value

@@ -137,3 +137,17 @@ fn a_test_of_another_type_is_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_input_that_nobody_gave_compares_with_nothing() {
+    let plan = plan();
+    let row = row(&plan, 100.0, "EUR", None).await;
+    for (when, hit) in [
+        ("'request.present' = { eq = false }", false),
+        ("'request.present' = { ne = true }", false),
+        ("'request.present' = { missing = true }", true),
+    ] {
+        let tier = RulesTier::bind("rules".into(), &table(when), &plan).unwrap();
+        assert_eq!(tier.run(&row).scores, [f64::from(u8::from(hit))], "{when}");
+    }
+}
