@@ -168,12 +168,9 @@ pub(super) fn server_timing(timings: &Timings) -> String {
     let mut text = String::with_capacity(128);
     for (stage, took) in timings.stages() {
         let separator = if text.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "{separator}{stage};dur={:.3}",
-            took.as_secs_f64() * 1e3
-        );
+        // In whole microseconds, as in the body. Writing to a String cannot fail.
+        let ms = took.as_micros() as f64 / 1e3;
+        let _ = write!(text, "{separator}{stage};dur={ms:.3}");
     }
     text
 }
@@ -261,7 +258,7 @@ mod tests {
     #[test]
     fn server_timing_is_in_milliseconds() {
         let timings = Timings {
-            total: Duration::from_micros(1840),
+            total: Duration::from_nanos(1_840_900),
             tiers: vec![("primary".into(), Duration::from_micros(1420))],
             ..Timings::default()
         };
