@@ -16,7 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         .build_client(true)
-        .codec_path("crate::ingress::codec::ContractCodec")
         .btree_map(".gavel.v1.DecideResponse")
         .compile_fds(descriptors)?;
     Ok(())

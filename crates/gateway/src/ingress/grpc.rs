@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware};
 use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, service::Routes};
 
 use super::{
-    Arrival, Received,
+    Arrival, Received, framing,
     http::{header_budget, server_timing},
     protobuf::{self, DESCRIPTOR_SET, v1},
 };
@@ -24,10 +24,15 @@ struct Decisions {
 pub fn routes(gateway: Arc<Gateway>) -> (Router, Health) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let limit_bytes = gateway.max_body_bytes;
-    let decisions = v1::decision_service_server::DecisionServiceServer::new(Decisions { gateway })
+    let decisions = Decisions {
+        gateway: Arc::clone(&gateway),
+    };
+    let decisions = v1::decision_service_server::DecisionServiceServer::new(decisions)
         .max_decoding_message_size(limit_bytes);
+    let decisions = Routes::new(decisions).into_axum_router().reset_fallback();
+    let decisions = decisions.layer(middleware::from_fn_with_state(gateway, framing::mend));
     let mut routes = Routes::builder();
-    routes.add_service(decisions).add_service(health);
+    routes.add_service(health);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
@@ -40,10 +45,8 @@ pub fn routes(gateway: Arc<Gateway>) -> (Router, Health) {
     if let Ok(service) = reflection().build_v1alpha() {
         routes.add_service(service);
     }
-    (
-        routes.routes().into_axum_router().reset_fallback(),
-        Health { reporter },
-    )
+    let standard = routes.routes().into_axum_router().reset_fallback();
+    (standard.merge(decisions), Health { reporter })
 }
 
 /// Tells gRPC clients whether to send requests here.

@@ -11,12 +11,13 @@
 
 pub mod body;
 pub mod clients;
-mod codec;
+mod framing;
 pub mod gate;
 pub mod grpc;
 pub mod http;
 pub mod json;
 pub mod openapi;
+mod opening;
 pub mod protobuf;
 pub mod server;
 
@@ -74,9 +75,13 @@ pub async fn decide(gateway: &Gateway, arrival: Arrival) -> Result<Answer, Rejec
 
 /// A refusal in the words of the protocol that the request came in.
 fn refuse(request_headers: &HeaderMap, rejection: Rejection) -> Response {
-    let content_type = request_headers.get(header::CONTENT_TYPE);
-    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+    if is_grpc(request_headers) {
         return tonic::Status::from(rejection).into_http();
     }
     rejection.into_response()
+}
+
+fn is_grpc(request_headers: &HeaderMap) -> bool {
+    let content_type = request_headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

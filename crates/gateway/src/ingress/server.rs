@@ -11,13 +11,19 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use super::opening::Opening;
+
 /// Connections held at once; one more waits in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long a request's head may take to arrive.
+/// How long a request's head may take to arrive, and the first bytes of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 1024;
@@ -34,20 +40,31 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    serve_at_most(MAX_CONNECTIONS, listener, service, stop, drain_timeout).await
+}
+
+async fn serve_at_most<S>(
+    connections: usize,
+    listener: TcpListener,
+    service: S,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+) -> bool
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let service = TowerToHyperService::new(service);
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
-        let Ok(slot) = Arc::clone(&connections).acquire_owned().await else {
-            break;
-        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 pause_after(&error).await;
                 continue;
@@ -56,20 +73,33 @@ where
         // Without it small answers may wait for the peer's acknowledgement; an answer still leaves.
         let _ = stream.set_nodelay(true);
         let connection = builder
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(
+                TokioIo::new(Opening::new(stream, HEAD_TIMEOUT)),
+                service.clone(),
+            )
             .into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(slot);
+            drop(place);
         });
     }
     drop(listener);
     time::timeout(drain_timeout, graceful.shutdown())
         .await
         .is_ok()
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place.map_err(io::Error::other)?))
 }
 
 fn connection_builder() -> auto::Builder<TokioExecutor> {
@@ -93,4 +123,26 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
 async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept a connection");
     time::sleep(Duration::from_millis(50)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_whose_places_are_all_taken_can_be_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let routes = Router::new().into_service();
+        let drain = Duration::from_secs(30);
+        let serving = tokio::spawn(serve_at_most(1, listener, routes, stop.clone(), drain));
+        let _idle = TcpStream::connect(address).await.unwrap();
+        time::sleep(Duration::from_millis(50)).await;
+        stop.cancel();
+        let stopped = time::timeout(Duration::from_secs(10), serving).await;
+        assert!(stopped.expect("it stops").unwrap(), "it drains");
+    }
 }
