@@ -9,8 +9,6 @@ use tokio::time::Instant;
 /// Kept to encode the answer and write it to the socket, and for a timer that fires late on a busy
 /// machine; less when the whole budget is small.
 const ANSWER_RESERVE: Duration = Duration::from_millis(5);
-/// How late a timer may fire: tokio's wheel turns in milliseconds, and the thread must be scheduled.
-const TIMER_LATENESS: Duration = Duration::from_millis(2);
 
 /// When the answer must have left.
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +39,23 @@ impl Deadline {
         self.at - self.reserve
     }
 
+    /// Until when an answer may be computed on the spot. Most of the reserve is for timers that fire
+    /// late; what they have left of it is better spent on a model than on rules.
+    pub fn compute_by(&self) -> Instant {
+        self.at - self.reserve / 4
+    }
+
     /// Until when a stage may run: its own cap, or what is left minus what later stages must keep.
     pub fn slice(&self, now: Instant, cap: Option<Duration>, keep: Duration) -> Instant {
         let latest = self.answer_by().checked_sub(keep).unwrap_or(self.received);
         cap.map_or(latest, |cap| latest.min(now + cap))
     }
 
-    /// When to begin work that takes `cost` and must be done by `until`, started by a timer.
+    /// When to begin work that takes `cost` and must be done by `until`, started by a timer, which
+    /// fires late when the thread is not scheduled: milliseconds, on a busy machine.
     pub fn begin_by(&self, until: Instant, cost: Duration) -> Instant {
         until
-            .checked_sub(cost + TIMER_LATENESS)
+            .checked_sub(cost + self.reserve)
             .unwrap_or(self.received)
     }
 
@@ -92,6 +97,24 @@ mod tests {
             "the cap is cut by what is kept"
         );
         assert_eq!(slice(ms(5), None, ms(2)), ms(88), "unused time rolls over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_fires_late_costs_no_better_tier_than_rules() {
+        let received = Instant::now();
+        let deadline = Deadline::new(received, ms(50), None);
+        assert_eq!(
+            deadline.compute_by() - received,
+            Duration::from_micros(48_750)
+        );
+        let begin_by = deadline.begin_by(deadline.answer_by(), ms(1));
+        assert_eq!(
+            begin_by - received,
+            ms(39),
+            "as long before as one may be late"
+        );
+        let short = Deadline::new(received, ms(1), None);
+        assert_eq!(short.compute_by() - received, Duration::from_micros(950));
     }
 
     #[tokio::test(start_paused = true)]

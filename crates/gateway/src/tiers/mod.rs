@@ -119,7 +119,7 @@ impl Chain {
         let mut timings = Vec::new();
         for tier in &self.in_process {
             let started = Instant::now();
-            let outcome = tier.run(row, deadline.answer_by());
+            let outcome = tier.run(row, deadline.compute_by());
             timings.push((tier.name.clone(), started.elapsed()));
             match outcome {
                 Ok(scored) => {

@@ -26,13 +26,13 @@ impl OnnxTier {
             .map_or(Duration::ZERO, |(_, model)| model.cost())
     }
 
-    /// Runs the model on the calling thread, if it can be done by `answer_by`.
-    pub(crate) fn run(&self, row: &FeatureRow, answer_by: Instant) -> Result<Scored, SkipReason> {
+    /// Runs the model on the calling thread, if it can be done by `compute_by`.
+    pub(crate) fn run(&self, row: &FeatureRow, compute_by: Instant) -> Result<Scored, SkipReason> {
         let (bound, model) = self.bound.as_ref().ok_or(SkipReason::NotReady)?;
         if self.requires.iter().any(|view| row.view_missing(view)) {
             return Err(SkipReason::FeaturesMissing);
         }
-        if Instant::now() + model.cost() > answer_by {
+        if Instant::now() + model.cost() > compute_by {
             return Err(SkipReason::Infeasible);
         }
         let buffers: Vec<Vec<u8>> = bound.inputs.iter().map(|input| input.bytes(row)).collect();
