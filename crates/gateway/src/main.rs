@@ -83,7 +83,7 @@ struct Settings {
     #[arg(long, env = "GAVEL_LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
     /// A log filter, such as info or gateway=debug,info.
-    #[arg(long, env = "GAVEL_LOG_LEVEL", global = true)]
+    #[arg(long, env = "GAVEL_LOG_LEVEL", global = true, value_parser = logs::parse_level)]
     log_level: Option<String>,
 }
 
@@ -193,9 +193,9 @@ async fn load_features(
         features::Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
     let loaded = load::load(file, &decisions.catalog, &store, |line| eprintln!("{line}")).await?;
     let written = format!(
-        "{} written to {}",
+        "{} written to the {} store",
         count(loaded.written, "row"),
-        config.store_url
+        store.kind()
     );
     if loaded.refused > 0 {
         return Err(Failure(format!(

@@ -6,6 +6,7 @@ use super::{ClientConfig, Config, LogConfig, LogFormat, ModelsConfig, ServerConf
 use crate::{
     diagnostic::Report,
     reader::{self, Problems, Table},
+    telemetry::logs,
 };
 
 impl Config {
@@ -163,8 +164,8 @@ impl LogConfig {
             }
         }
         if let Some(level) = table.string("level", p) {
-            match level.value.parse::<tracing_subscriber::EnvFilter>() {
-                Ok(_) => self.level = level.value,
+            match logs::parse_level(&level.value) {
+                Ok(level) => self.level = level,
                 Err(error) => p.error(
                     level.span,
                     table.key("level"),

@@ -2,12 +2,20 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::config::{LogConfig, LogFormat};
 
 /// The embedded store's own words at `info` are for its developers; a filter may ask for them.
 const QUIET: &str = "fjall=warn,lsm_tree=warn";
+
+/// A filter as it is written, checked.
+///
+/// # Errors
+/// It is not one.
+pub fn parse_level(written: &str) -> Result<String, ParseError> {
+    written.parse::<EnvFilter>().map(|_| written.to_owned())
+}
 
 /// Starts logging for the process.
 pub fn init(config: &LogConfig) {
