@@ -22,6 +22,7 @@ const TEN_MB: usize = 10 << 20;
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_megabytes_are_refused_whether_announced_or_not() {
     let mut gateway = Setup::new().start().await;
+    let before = gateway.resident_bytes();
     let words = ["larger than 65536 bytes"];
 
     // Announced: refused before any of it is read, so the answer is there without a body.
@@ -69,6 +70,8 @@ async fn ten_megabytes_are_refused_whether_announced_or_not() {
             assert_problem("10 MB", &answer, 413, "payload_too_large", &words);
         }
     }
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes");
     gateway.assert_well().await;
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
+    ask::{http2, try_post},
     files,
     gateway::{Gateway, Setup},
     raw,
@@ -76,7 +77,59 @@ async fn heads_that_are_too_large_are_refused() {
     .await;
     let path = format!("GET /{} HTTP/1.1\r\nhost: g\r\n\r\n", "p".repeat(2 << 20));
     refused(&gateway, "a path of 2 MB", path.as_bytes()).await;
+
+    // Over HTTP/2: a header above the limit, and one that goes on and on.
+    let url = format!("{}/v1/decide", gateway.url());
+    let header = "y".repeat(40_000);
+    let answer = try_post(&http2(), &url, &[("x", &header)], payment).await;
+    assert!(answer.is_none_or(|answer| answer.status == 431));
+    let mut connection = gateway.connect().await;
+    connection.try_send(PREFACE).await;
+    connection
+        .try_send(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0x83])
+        .await;
+    let continuation = [&[0, 0x40, 0, 9, 0, 0, 0, 0, 1][..], &[0x83; 0x4000]].concat();
+    let mut sent = 0;
+    while sent < 5000 && connection.try_send(&continuation).await {
+        sent += 1;
+    }
+    assert!(sent < 5000, "80 MB of one header were read");
     answers(&gateway).await;
+    gateway.assert_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unusual_requests_that_are_right_are_answered() {
+    let mut gateway = Setup::new().start().await;
+    let payment = files::payment().to_string();
+    let question = raw::post(&[], payment.as_bytes());
+
+    let mut pipelined = gateway.connect().await;
+    pipelined.send(&[&*question, &*question].concat()).await;
+    for _ in 0..2 {
+        assert_eq!(pipelined.answer().await.unwrap().status, 200);
+    }
+    let mut expecting = gateway.connect().await;
+    let length = format!("content-length: {}\r\n", payment.len());
+    let head =
+        format!("POST /v1/decide HTTP/1.1\r\nhost: g\r\nexpect: 100-continue\r\n{length}\r\n");
+    expecting.send(head.as_bytes()).await;
+    assert!(expecting.says(b"HTTP/1.1 100 Continue\r\n\r\n").await);
+    expecting.send(payment.as_bytes()).await;
+    assert_eq!(expecting.answer().await.unwrap().status, 200);
+    for line in [
+        "POST http://elsewhere/v1/decide HTTP/1.1",
+        "POST /v1/decide?x=%00 HTTP/1.1",
+    ] {
+        let request = format!("{line}\r\nhost: g\r\n{length}\r\n{payment}");
+        assert_eq!(
+            gateway.send_raw(request.as_bytes()).await.status,
+            200,
+            "{line}"
+        );
+    }
+    let old = format!("POST /v1/decide HTTP/1.0\r\n{length}\r\n{payment}");
+    assert_eq!(gateway.send_raw(old.as_bytes()).await.status, 200);
     gateway.assert_well().await;
 }
 

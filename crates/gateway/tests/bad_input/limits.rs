@@ -5,6 +5,7 @@ use std::time::Duration;
 use fake_triton::Step;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
@@ -14,6 +15,7 @@ use crate::{
         ask::{Answer, http1, message},
         eventually, fake, files,
         gateway::{Gateway, Setup},
+        raw,
     },
 };
 
@@ -213,6 +215,26 @@ async fn one_more_than_the_limit_is_refused_at_once_and_admitted_after() {
     assert_eq!(gateway.admin("/readyz").await.status, 200);
 
     assert_eq!(held.await.unwrap().status(), 200);
+    assert_eq!(gateway.ask(&files::payment()).await.status, 200);
+
+    // A caller who leaves gives its place back, long before its budget is over.
+    triton.push("fraud_primary", [Step::Hang]);
+    let mut leaving = gateway.connect().await;
+    let long = files::with_budget(files::payment(), 10_000.0).to_string();
+    leaving.send(&raw::post(&[], long.as_bytes())).await;
+    eventually("it is being decided", async || {
+        let in_flight = gateway.metrics().await.sum("gavel_in_flight", &[]);
+        (in_flight == 1.0).then_some(())
+    })
+    .await;
+    let left = Instant::now();
+    drop(leaving);
+    eventually("its place is free", async || {
+        let in_flight = gateway.metrics().await.sum("gavel_in_flight", &[]);
+        (in_flight == 0.0).then_some(())
+    })
+    .await;
+    assert!(left.elapsed() < Duration::from_secs(8));
     assert_eq!(gateway.ask(&files::payment()).await.status, 200);
     gateway.assert_well().await;
 }

@@ -15,6 +15,8 @@ use super::{PATIENCE, ask::Answer, gateway::Gateway};
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What has come after the last answer.
+    rest: Vec<u8>,
 }
 
 impl Gateway {
@@ -22,6 +24,7 @@ impl Gateway {
     pub(crate) async fn connect(&self) -> Connection {
         Connection {
             stream: TcpStream::connect(self.address()).await.unwrap(),
+            rest: Vec::new(),
         }
     }
 
@@ -48,6 +51,13 @@ impl Connection {
         self.stream.write_all(bytes).await.is_ok()
     }
 
+    /// Whether exactly these bytes come next.
+    pub(crate) async fn says(&mut self, expected: &[u8]) -> bool {
+        let mut said = vec![0; expected.len()];
+        let read = timeout(PATIENCE, self.stream.read_exact(&mut said)).await;
+        read.is_ok_and(|read| read.is_ok()) && said == expected
+    }
+
     /// Reads until the server has ended the connection, and says whether it did so in time.
     pub(crate) async fn is_ended_within(&mut self, limit: Duration) -> bool {
         let mut rest = Vec::new();
@@ -63,7 +73,7 @@ impl Connection {
     }
 
     async fn read_answer(&mut self) -> Option<Answer> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.rest);
         let head_end = loop {
             if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
@@ -84,7 +94,8 @@ impl Connection {
         while bytes.len() < head_end + length {
             self.read_more(&mut bytes).await?;
         }
-        let body = bytes[head_end..head_end + length].to_vec().into();
+        self.rest = bytes.split_off(head_end + length);
+        let body = bytes.split_off(head_end).into();
         Some(Answer {
             status,
             headers,
