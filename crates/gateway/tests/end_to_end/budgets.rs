@@ -12,9 +12,11 @@ use crate::{
     },
 };
 
-/// The shortest budget that the tests name, in microseconds. What comes with it is far longer, so
-/// an answer within it shows which one counted.
-const SMALL_US: u64 = 20_000;
+/// Twice the shortest budget that the tests name, for a machine that is busy. What is named beside
+/// it is far longer, so an answer within this shows which one counted.
+const SMALL_US: u64 = 40_000;
+/// Likewise for the decision's own budget of 95 ms.
+const OWN_US: u64 = 190_000;
 
 fn total_us(decision: &Value) -> u64 {
     decision["timings_us"]["total"].as_u64().unwrap()
@@ -62,11 +64,11 @@ async fn the_smallest_of_all_budgets_counts() {
     // The decision's own budget is a cap.
     let mut question = files::with_budget(files::payment(), 5000.0);
     let capped = gateway.decide(&question).await;
-    assert!((SMALL_US..=95_000).contains(&total_us(&capped)), "{capped}");
+    assert!((SMALL_US..=OWN_US).contains(&total_us(&capped)), "{capped}");
     question["budget_ms"] = Value::Null;
     let unasked = gateway.decide(&question).await;
     assert!(
-        (SMALL_US..=95_000).contains(&total_us(&unasked)),
+        (SMALL_US..=OWN_US).contains(&total_us(&unasked)),
         "{unasked}"
     );
 }

@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod ask;
+pub(crate) mod canary;
 pub(crate) mod fake;
 pub(crate) mod files;
 pub(crate) mod gateway;
