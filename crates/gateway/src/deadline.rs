@@ -7,8 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Kept to encode the answer and write it to the socket, and for a timer that fires late on a busy
-/// machine; less when the whole budget is small.
-const ANSWER_RESERVE: Duration = Duration::from_millis(5);
+/// machine: a fifth of the budget, within these bounds. The lower one is what a timer may be late
+/// by itself (tokio and epoll each round up to a millisecond), so a budget below it waits for nobody.
+const MIN_RESERVE: Duration = Duration::from_micros(2500);
+const MAX_RESERVE: Duration = Duration::from_millis(5);
+/// Kept of it when an answer is computed on the spot, without a timer; a twentieth of small budgets.
+const MAX_COMPUTE_RESERVE: Duration = Duration::from_micros(1250);
 
 /// When the answer must have left.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +20,7 @@ pub struct Deadline {
     received: Instant,
     at: Instant,
     reserve: Duration,
+    compute_reserve: Duration,
 }
 
 impl Deadline {
@@ -25,24 +30,22 @@ impl Deadline {
         Self {
             received,
             at: received + budget,
-            reserve: ANSWER_RESERVE.min(budget / 5),
+            reserve: (budget / 5).clamp(MIN_RESERVE, MAX_RESERVE),
+            compute_reserve: MAX_COMPUTE_RESERVE.min(budget / 20),
         }
     }
 
-    /// When the request was read.
-    pub fn received(&self) -> Instant {
-        self.received
-    }
-
-    /// When the answer must be known, so that it leaves in time.
+    /// When whoever is waited for must have answered, so that the answer leaves in time.
     pub fn answer_by(&self) -> Instant {
-        self.at - self.reserve
+        self.at
+            .checked_sub(self.reserve)
+            .map_or(self.received, |by| by.max(self.received))
     }
 
     /// Until when an answer may be computed on the spot. Most of the reserve is for timers that fire
     /// late; what they have left of it is better spent on a model than on rules.
     pub fn compute_by(&self) -> Instant {
-        self.at - self.reserve / 4
+        self.at - self.compute_reserve
     }
 
     /// Until when a stage may run: its own cap, or what is left minus what later stages must keep.
@@ -51,12 +54,11 @@ impl Deadline {
         cap.map_or(latest, |cap| latest.min(now + cap))
     }
 
-    /// When to begin work that takes `cost` and must be done by `until`, started by a timer, which
-    /// fires late when the thread is not scheduled: milliseconds, on a busy machine.
-    pub fn begin_by(&self, until: Instant, cost: Duration) -> Instant {
-        until
-            .checked_sub(cost + self.reserve)
-            .unwrap_or(self.received)
+    /// When to begin work that takes `cost` and must be done by [`Self::answer_by`], started by a
+    /// timer, which fires late when the thread is not scheduled: milliseconds, on a busy machine.
+    pub fn begin_by(&self, cost: Duration) -> Instant {
+        let latest = self.answer_by().checked_sub(cost + self.reserve);
+        latest.unwrap_or(self.received)
     }
 
     /// Whether an answer at `now` is late.
@@ -81,7 +83,8 @@ mod tests {
         assert_eq!(answer_by(ms(95), None), ms(90));
         assert_eq!(answer_by(ms(95), Some(ms(50))), ms(45));
         assert_eq!(answer_by(ms(95), Some(ms(500))), ms(90));
-        assert_eq!(answer_by(ms(95), Some(ms(1))), Duration::from_micros(800));
+        assert_eq!(answer_by(ms(95), Some(ms(10))), Duration::from_micros(7500));
+        assert_eq!(answer_by(ms(95), Some(ms(1))), Duration::ZERO);
         assert_eq!(answer_by(ms(95), Some(Duration::ZERO)), Duration::ZERO);
     }
 
@@ -107,7 +110,7 @@ mod tests {
             deadline.compute_by() - received,
             Duration::from_micros(48_750)
         );
-        let begin_by = deadline.begin_by(deadline.answer_by(), ms(1));
+        let begin_by = deadline.begin_by(ms(1));
         assert_eq!(
             begin_by - received,
             ms(39),

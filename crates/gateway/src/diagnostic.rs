@@ -175,9 +175,12 @@ pub fn count(n: usize, thing: &str) -> String {
 
 /// The known name nearest to a mistyped one, as a sentence; `None` when nothing is near.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let limit = (found.chars().count() / 3).clamp(1, 3);
+    let length = found.chars().count();
+    let limit = (length / 3).clamp(1, 3);
     known
         .into_iter()
+        // Names whose lengths differ by more cannot be nearer; so a long name costs nothing.
+        .filter(|name| name.chars().count().abs_diff(length) <= limit)
         .map(|name| (edit_distance(found, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use local_model::{LocalModel, Runtime};
@@ -14,6 +15,9 @@ use crate::{
     repository::Repository,
     tiers::BindError,
 };
+
+/// A run that takes longer holds up other requests of its thread.
+const SLOW_RUN: Duration = Duration::from_millis(1);
 
 /// The models of all in-process tiers, by name. One that cannot be loaded is there with the reason.
 pub(crate) fn load<'d>(
@@ -66,6 +70,9 @@ fn load_one(
     let sessions = std::thread::available_parallelism().map_or(2, usize::from);
     let loaded = LocalModel::load(runtime, &file, sessions)
         .map_err(|error| BindError::plain(error.to_string()))?;
+    if loaded.cost() > SLOW_RUN {
+        tracing::warn!(model = name, cost = ?loaded.cost(), "the model is slow for one that runs on the request's thread: others wait for it");
+    }
     tracing::info!(
         model = name,
         version,

@@ -18,7 +18,6 @@ use crate::{
     deadline::Deadline,
     ingress::{Arrival, clients::Clients},
     rejection::Rejection,
-    request,
     telemetry::{DecisionMetrics, Telemetry},
     tiers::{self, Served},
 };
@@ -47,10 +46,11 @@ pub async fn decide(
     _permit: Permit,
 ) -> Result<(Answer, &DecisionMetrics, Deadline), Rejection> {
     let question = &arrival.question;
-    let decision = gateway.decisions.find(&question.decision)?;
     arrival.client.may_ask(&question.decision)?;
-    let row = question.typed(&decision.definition.schema)?;
-    let deadline = deadline(decision, &arrival)?;
+    let decision = gateway.decisions.find(&question.decision)?;
+    let (row, asked) = question.typed(&decision.definition.schema)?;
+    let asked = asked.into_iter().chain(arrival.header_budget).min();
+    let deadline = Deadline::new(arrival.received, decision.definition.budget, asked);
     let bound = decision.bound.load_full();
 
     let assembling = Instant::now();
@@ -95,22 +95,6 @@ pub async fn decide(
         timings,
     );
     Ok((answer, &decision.metrics, deadline))
-}
-
-/// The smallest of what the caller asks, in the body or in a header, and the decision's own budget.
-fn deadline(decision: &Decision, arrival: &Arrival) -> Result<Deadline, Rejection> {
-    let asked = match arrival.question.budget_ms {
-        Some(ms) => {
-            Some(request::budget("budget_ms", ms).map_err(|v| Rejection::violations(vec![v]))?)
-        }
-        None => None,
-    };
-    let asked = asked.into_iter().chain(arrival.header_budget).min();
-    Ok(Deadline::new(
-        arrival.received,
-        decision.definition.budget,
-        asked,
-    ))
 }
 
 fn answer(

@@ -116,6 +116,9 @@ impl Kind {
     }
 }
 
+/// Wrong fields that one refusal lists.
+const MAX_VIOLATIONS: usize = 16;
+
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -154,10 +157,18 @@ impl Rejection {
         Self::new(Kind::InvalidRequest, detail)
     }
 
-    /// An invalid request, field by field.
-    pub fn violations(violations: Vec<Violation>) -> Self {
+    /// An invalid request, field by field. More than a few are counted, not listed: gRPC carries
+    /// them in headers, which clients bound.
+    pub fn violations(mut violations: Vec<Violation>) -> Self {
+        let more = violations.len().saturating_sub(MAX_VIOLATIONS);
+        violations.truncate(MAX_VIOLATIONS);
         let detail = match violations.as_slice() {
             [only] => format!("{}: {}", only.field, only.detail),
+            many if more > 0 => format!(
+                "{} fields are wrong: {} and {more} more",
+                many.len() + more,
+                names(many)
+            ),
             many => format!("{} fields are wrong: {}", many.len(), names(many)),
         };
         Self {

@@ -66,9 +66,17 @@ pub fn budget(field: &str, ms: f64) -> Result<Duration, Violation> {
 }
 
 impl Question {
-    /// The question typed by `schema`. Every wrong field is named in one rejection.
-    pub fn typed(&self, schema: &RequestSchema) -> Result<RequestRow, Rejection> {
+    /// The question typed by `schema`, and its budget. Every wrong field is named in one rejection.
+    pub fn typed(
+        &self,
+        schema: &RequestSchema,
+    ) -> Result<(RequestRow, Option<Duration>), Rejection> {
         let mut wrong = Vec::new();
+        let asked = self.budget_ms.map(|ms| budget("budget_ms", ms)).transpose();
+        let asked = asked
+            .map_err(|violation| wrong.push(violation))
+            .ok()
+            .flatten();
         if self.id.len() > MAX_ID_BYTES {
             wrong.push(violation(
                 "id",
@@ -130,7 +138,7 @@ impl Question {
             &mut wrong,
         );
         if wrong.is_empty() {
-            Ok(RequestRow { entities, inputs })
+            Ok((RequestRow { entities, inputs }, asked))
         } else {
             Err(Rejection::violations(wrong))
         }
@@ -282,12 +290,12 @@ mod tests {
         let mut question = question();
         question.inputs.retain(|(n, _)| n != name);
         question.inputs.push((name.into(), scalar));
-        question.typed(&schema())
+        question.typed(&schema()).map(|(row, _)| row)
     }
 
     #[test]
     fn a_good_question_is_typed_in_schema_order() {
-        let row = question().typed(&schema()).unwrap();
+        let (row, _) = question().typed(&schema()).unwrap();
         assert_eq!(row.entities, [Value::String("4022".into())]);
         assert_eq!(row.inputs[0], Some(Value::Float64(129.9)));
         assert_eq!(row.inputs[2], None);

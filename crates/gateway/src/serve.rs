@@ -14,7 +14,7 @@ use axum::Router;
 use features::Store;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
 };
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,7 @@ impl Service {
 /// The files have problems, the store cannot be opened, a port is taken, or some requests did not
 /// finish in time at the end.
 pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
     let metrics =
         telemetry::install_recorder().map_err(|error| Failure(format!("metrics: {error}")))?;
     let public = listen(config.server.listen, "--listen").await?;
@@ -135,12 +136,15 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     ready.store(true, Ordering::Release);
     tracing::info!(address = %config.server.listen, admin_address = %config.server.admin_listen, "serving");
 
-    wait_for_signal().await?;
+    signals.next().await;
     tracing::info!("stopping: no new connections, finishing what is in flight");
     ready.store(false, Ordering::Release);
-    health.set(false).await;
+    health.close().await;
     stop.cancel();
-    let drained = public_server.await.unwrap_or(false);
+    let drained = tokio::select! {
+        drained = public_server => drained.unwrap_or(false),
+        () = signals.next() => return Err(Failure("told to stop at once; some requests did not finish".into())),
+    };
     stop_admin.cancel();
     if !drained {
         return Err(Failure(format!(
@@ -157,6 +161,14 @@ fn decisions(
     report: &mut Report,
 ) -> Option<(Decisions, Binder)> {
     let written = decision::read_folder(&config.decisions, report)?;
+    decision::check_settings(config, &written, report);
+    for warning in report
+        .diagnostics()
+        .iter()
+        .filter(|d| d.severity == Severity::Warning)
+    {
+        tracing::warn!(file = %warning.file.display(), hint = warning.hint.as_deref(), "{}", warning.message);
+    }
     let remote = Remote {
         endpoints,
         refresh: Arc::new(Notify::new()),
@@ -236,14 +248,28 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: Ca
     }
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
-    let signals = signal(SignalKind::terminate())
-        .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) =
-        signals.map_err(|error| Failure(format!("cannot listen for signals: {error}")))?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, listened for from the start: the first process of a container has no other
+/// handler, and a signal that comes while models are loaded must not be lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

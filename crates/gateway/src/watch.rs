@@ -61,7 +61,11 @@ impl Binder {
     }
 }
 
-/// Follows Triton until `stop`.
+/// What is known of a decision's models of Triton's, by model.
+type Served = HashMap<String, ModelState>;
+
+/// Follows Triton until `stop`. Each decision judges a model by itself: one that does not fit here
+/// may fit there.
 pub(crate) async fn follow(
     decisions: &Decisions,
     binder: &Binder,
@@ -69,26 +73,19 @@ pub(crate) async fn follow(
     stop: CancellationToken,
 ) {
     let names: BTreeSet<&str> = decisions.iter().flat_map(triton_models).collect();
-    let mut served: HashMap<String, ModelState> = HashMap::new();
+    let mut served: HashMap<&str, Served> = HashMap::new();
     loop {
-        let mut changed = false;
+        let mut answers = HashMap::new();
         for name in &names {
-            let before = served.get(*name);
             let answer = endpoints.describe(name, Instant::now() + PATIENCE).await;
-            let Some(after) = next_state(name, before, answer, |state| {
-                fits(decisions, binder, name, state)
-            }) else {
-                continue;
-            };
-            served.insert((*name).to_owned(), after);
-            changed = true;
+            answers.insert(*name, answer);
         }
-        if changed {
-            rebind(decisions, binder, &served);
+        for decision in decisions.iter() {
+            let of_decision = served.entry(&decision.definition.name).or_default();
+            update(decision, binder, &answers, of_decision);
         }
-        let ready = served.len() == names.len()
-            && served.values().all(|s| matches!(s, ModelState::Known(_)));
-        let interval = if ready {
+        let is_ready = |state: &ModelState| matches!(state, ModelState::Known(_));
+        let interval = if served.values().flat_map(HashMap::values).all(is_ready) {
             INTERVAL_READY
         } else {
             INTERVAL_NOT_READY
@@ -98,6 +95,30 @@ pub(crate) async fn follow(
             () = binder.remote.refresh.notified() => sleep(Duration::from_millis(20)).await,
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// Binds a decision anew, if what Triton says of its models has changed.
+fn update(
+    decision: &Decision,
+    binder: &Binder,
+    answers: &HashMap<&str, Result<ModelDescription, ControlError>>,
+    served: &mut Served,
+) {
+    let mut changed = false;
+    for name in triton_models(decision) {
+        let Some(answer) = answers.get(name) else {
+            continue;
+        };
+        let fits = |state: &ModelState| fits(decision, binder, name, state);
+        if let Some(after) = next_state(name, served.get(name), answer, fits) {
+            served.insert(name.to_owned(), after);
+            changed = true;
+        }
+    }
+    // The rules fitted when the gateway started, and their features do not change.
+    if changed && let Ok(bound) = binder.bind(&decision.definition, served) {
+        decision.install(bound);
     }
 }
 
@@ -116,7 +137,7 @@ fn triton_models(decision: &Decision) -> impl Iterator<Item = &str> {
 fn next_state(
     name: &str,
     before: Option<&ModelState>,
-    answer: Result<ModelDescription, ControlError>,
+    answer: &Result<ModelDescription, ControlError>,
     fits: impl Fn(&ModelState) -> Result<(), BindError>,
 ) -> Option<ModelState> {
     let known = before.and_then(ModelState::known);
@@ -151,7 +172,7 @@ fn next_state(
     }
     let after = ModelState::Known(Arc::new(KnownModel {
         version: version.as_str().into(),
-        config: description.config,
+        config: description.config.clone(),
         local: None,
         refused: None,
     }));
@@ -200,41 +221,28 @@ fn changed(before: Option<&ModelState>, after: ModelState) -> Option<ModelState>
     Some(after)
 }
 
-/// Whether every decision that uses the model could be bound to it.
+/// Whether the decision could be bound to the model.
 fn fits(
-    decisions: &Decisions,
+    decision: &Decision,
     binder: &Binder,
     name: &str,
     state: &ModelState,
 ) -> Result<(), BindError> {
     let served = HashMap::from([(name.to_owned(), state.clone())]);
-    for decision in decisions
-        .iter()
-        .filter(|d| triton_models(d).any(|model| model == name))
-    {
-        let Ok(bound) = binder.bind(&decision.definition, &served) else {
-            continue;
-        };
-        let of_this_model = decision.definition.tiers.iter().filter(
-            |tier| matches!(&tier.kind, TierKind::Triton { model, .. } if *model.name == *name),
-        );
-        for tier in of_this_model {
-            if let Some(issue) = bound.issues.iter().find(|issue| issue.tier == tier.name) {
-                return Err(BindError {
-                    message: issue.message.clone(),
-                    hint: issue.hint.clone(),
-                });
-            }
+    let Ok(bound) = binder.bind(&decision.definition, &served) else {
+        return Ok(());
+    };
+    let tiers = decision.definition.tiers.iter();
+    let of_this_model = tiers.filter(
+        |tier| matches!(&tier.kind, TierKind::Triton { model, .. } if *model.name == *name),
+    );
+    for tier in of_this_model {
+        if let Some(issue) = bound.issues.iter().find(|issue| issue.tier == tier.name) {
+            return Err(BindError {
+                message: issue.message.clone(),
+                hint: issue.hint.clone(),
+            });
         }
     }
     Ok(())
-}
-
-fn rebind(decisions: &Decisions, binder: &Binder, served: &HashMap<String, ModelState>) {
-    for decision in decisions.iter() {
-        // The rules fitted when the gateway started, and their features do not change.
-        if let Ok(bound) = binder.bind(&decision.definition, served) {
-            decision.install(bound);
-        }
-    }
 }

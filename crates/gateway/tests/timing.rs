@@ -101,6 +101,17 @@ impl Harness {
         write("features.toml", FEATURES);
         write("risk.rules.toml", RULES);
         write("risk.toml", &DECISION.replace("SLICE", slice));
+        // The same model, for a decision whose callers send no amount.
+        let other = DECISION
+            .replace("SLICE", "")
+            .replace("\"risk\"", "\"other\"");
+        let other = other.replace("request = { amount = \"float\" }", "request = {}");
+        let other = other.replace("risk.rules", "other.rules");
+        write("other.toml", &other);
+        write(
+            "other.rules.toml",
+            "[[rules]]\nreason = 'any'\nscores = { other = 0.5 }\n",
+        );
         config.decisions = folder.path().to_owned();
         config.store_url = store_url(folder.path());
         config.models.repository = folder.path().join("none");
@@ -129,10 +140,10 @@ impl Harness {
     }
 
     /// Asks with a budget; gives the answer and how long it took on the paused clock.
-    async fn ask(&self, budget_ms: u64) -> (Value, Duration) {
+    async fn ask(&self, budget_ms: impl Into<f64>) -> (Value, Duration) {
         let started = Instant::now();
         let body = json!({
-            "decision": "risk", "entities": {"user_id": "u"}, "inputs": {"amount": 10.0}, "budget_ms": budget_ms,
+            "decision": "risk", "entities": {"user_id": "u"}, "inputs": {"amount": 10.0}, "budget_ms": budget_ms.into(),
         });
         let response = self.post(post(&[], &body)).await;
         let took = started.elapsed();
@@ -411,6 +422,19 @@ async fn the_same_version_with_another_feature_list_is_another_model() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_decision_that_a_model_does_not_fit_does_not_take_it_from_others() {
+    let harness = Harness::start(FakeTriton::new().model(scorer())).await;
+    let body = json!({"decision": "other", "entities": {"user_id": "u"}, "inputs": {}});
+    let other = body_of(harness.post(post(&[], &body)).await).await;
+    assert_eq!(
+        (other["tier"].as_str(), skipped(&other)),
+        (Some("rules"), "not_ready"),
+        "it has no amount, which the model takes"
+    );
+    assert_eq!(harness.ask(50).await.0["tier"], "primary");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_that_never_fitted_leaves_its_tier_not_ready() {
     let model = FakeModel::new("scorer")
         .input("x", "FP32", &[4])
@@ -426,7 +450,8 @@ async fn a_model_that_never_fitted_leaves_its_tier_not_ready() {
 #[tokio::test(start_paused = true)]
 async fn whatever_triton_does_the_answer_is_there_in_time() {
     let harness = Harness::start(FakeTriton::new().model(scorer())).await;
-    // A fixed linear congruential sequence: delays of 0 to 255 ms, budgets of 1 to 95 ms.
+    // A fixed linear congruential sequence: delays of 0 to 255 ms, budgets of 0.1 to 95 ms, each
+    // request at its own moment between two ticks of the timer.
     let mut state = 12_345_u64;
     let mut next = |bound: u64| {
         state = state
@@ -434,7 +459,7 @@ async fn whatever_triton_does_the_answer_is_there_in_time() {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
-    for _ in 0..300 {
+    for _ in 0..500 {
         let step = match next(8) {
             0 => Step::Hang,
             1 => Step::error(14, "down"),
@@ -442,9 +467,12 @@ async fn whatever_triton_does_the_answer_is_there_in_time() {
             _ => Step::after(ms(next(256))),
         };
         harness.fake.push("scorer", [step]);
-        let budget = 1 + next(95);
-        let (answer, took) = harness.ask(budget).await;
-        assert!(took <= ms(budget), "{took:?} of {budget} ms: {answer}");
+        tokio::time::advance(Duration::from_micros(next(1000))).await;
+        let longest = if next(2) == 0 { 950 } else { 80 };
+        let budget_ms = (1 + next(longest)) as f64 / 10.0;
+        let (answer, took) = harness.ask(budget_ms).await;
+        let budget = Duration::from_secs_f64(budget_ms / 1e3);
+        assert!(took <= budget, "{took:?} of {budget:?}: {answer}");
         harness.fake.clear_script("scorer");
         sleep(ms(next(400))).await;
     }

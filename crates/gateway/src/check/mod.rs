@@ -35,6 +35,7 @@ pub fn run(config: &Config, report: &mut Report) -> String {
         .as_ref()
         .map_or(0, |d| d.catalog.feature_names().count());
     if let Some(decisions) = decisions {
+        decision::check_settings(config, &decisions, report);
         check_bindings(decisions, &repository, report);
     }
     let counted = [

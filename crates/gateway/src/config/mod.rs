@@ -10,6 +10,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 /// Everything a process is told at start.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that it was read from, for messages.
+    pub file: PathBuf,
     /// The public and the admin port.
     pub server: ServerConfig,
     /// Where Triton is and how it is judged.
@@ -72,8 +74,8 @@ pub struct ClientConfig {
     pub name: String,
     /// SHA-256 of its key.
     pub key_sha256: [u8; 32],
-    /// The decisions it may ask for; empty is all.
-    pub decisions: Vec<String>,
+    /// The decisions it may ask for; `None` is all.
+    pub decisions: Option<Vec<String>>,
     /// Its rate; `None` is unlimited.
     pub requests_per_second: Option<u32>,
 }
@@ -99,6 +101,7 @@ pub enum LogFormat {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: "gavel.toml".into(),
             server: ServerConfig {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
                 admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),

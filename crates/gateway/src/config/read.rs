@@ -12,7 +12,10 @@ use crate::{
 impl Config {
     /// Reads `file` over the defaults. Problems go to `report`; what they touch keeps its default.
     pub fn read(file: &Path, report: &mut Report) -> Self {
-        let mut config = Self::default();
+        let mut config = Self {
+            file: file.to_owned(),
+            ..Self::default()
+        };
         let source = match std::fs::read_to_string(file) {
             Ok(source) => source,
             Err(error) => {
@@ -58,6 +61,19 @@ impl Config {
             .into_iter()
             .filter_map(|table| ClientConfig::read(table, &mut problems))
             .collect();
+        for (i, client) in config.clients.iter().enumerate() {
+            let earlier = &config.clients[..i];
+            let same =
+                |c: &&ClientConfig| c.name == client.name || c.key_sha256 == client.key_sha256;
+            if let Some(other) = earlier.iter().find(same) {
+                let message = format!(
+                    "the clients `{}` and `{}` share a name or a key",
+                    other.name, client.name
+                );
+                let hint = "each client has a name and a key of its own".to_owned();
+                problems.error(root.span_of("clients"), "clients", message, Some(hint));
+            }
+        }
         root.finish(&mut problems);
         config
     }
@@ -182,7 +198,13 @@ impl ClientConfig {
     fn read(mut table: Table<'_>, p: &mut Problems<'_>) -> Option<Self> {
         let name = table.required_string("name", p);
         let key = table.required_string("key_sha256", p);
-        let decisions = table.strings("decisions", p).unwrap_or_default();
+        let decisions = table.strings("decisions", p);
+        if decisions.as_ref().is_some_and(Vec::is_empty) {
+            let key = table.key("decisions");
+            let message = format!("`{key}` is empty, so this client may ask for nothing");
+            let hint = "leave the key out for all decisions, or remove the client";
+            p.error(table.span(), key, message, Some(hint.into()));
+        }
         let rate = table.integer("requests_per_second", 1..=10_000_000, p);
         let digest = key.and_then(|key| {
             let digest = parse_sha256(&key.value);
@@ -200,7 +222,7 @@ impl ClientConfig {
         Some(Self {
             name: name?.value,
             key_sha256: digest?,
-            decisions: decisions.into_iter().map(|d| d.value).collect(),
+            decisions: decisions.map(|list| list.into_iter().map(|d| d.value).collect()),
             requests_per_second: rate.map(|r| r as u32),
         })
     }
@@ -246,6 +268,34 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(config.server.listen.port(), 80);
         assert_eq!(config.server.admin_listen.port(), 9090);
+    }
+
+    #[test]
+    fn a_client_that_would_be_let_in_by_mistake_is_refused() {
+        let client = |name: &str, digit: &str, rest: &str| {
+            format!(
+                "[[clients]]\nname = '{name}'\nkey_sha256 = '{}'\n{rest}\n",
+                digit.repeat(64)
+            )
+        };
+        assert!(read(&client("a", "1", "")).1.is_empty());
+        for (text, expected) in [
+            (client("a", "1", "decisions = []"), "may ask for nothing"),
+            (
+                client("a", "1", "") + &client("b", "1", ""),
+                "share a name or a key",
+            ),
+            (
+                client("a", "1", "") + &client("a", "2", ""),
+                "share a name or a key",
+            ),
+        ] {
+            let (_, problems) = read(&text);
+            assert!(
+                problems.iter().any(|m| m.contains(expected)),
+                "{text}: {problems:?}"
+            );
+        }
     }
 
     #[test]

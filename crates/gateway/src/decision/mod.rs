@@ -6,6 +6,7 @@
 mod policy;
 mod request;
 pub(crate) mod rules;
+mod settings;
 mod tier;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 
 use features::{Catalog, RequestSchema};
 
+pub use self::settings::check_settings;
 pub use self::{
     policy::{Policy, Verdict},
     tier::{ScoreSource, TierDefinition, TierKind, TierModel},
@@ -186,6 +188,19 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
     let default_score = name.as_ref().map_or_else(String::new, |n| n.value.clone());
     let tiers = root.tables("tiers", &mut problems);
     let tiers = tier::read(tiers, root.span(), &default_score, file, &mut problems);
+    if let Some(budget) = &budget {
+        tier::check_slices(&tiers, budget.value, &mut problems);
+        if let Some(slice) = feature_slice
+            .as_ref()
+            .filter(|slice| slice.value > budget.value)
+        {
+            let message = format!(
+                "`features.slice` is {:?}, more than the budget of {:?}",
+                slice.value, budget.value
+            );
+            problems.error(slice.span.clone(), "features.slice", message, None);
+        }
+    }
     let scores: Arc<[Arc<str>]> = tiers
         .first()
         .map(TierDefinition::score_names)

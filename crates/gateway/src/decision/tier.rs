@@ -8,6 +8,9 @@ use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 use super::rules::{self, RuleTable};
 use crate::reader::{Problems, Table};
 
+/// What timings name beside the tiers.
+const STAGES: [&str; 4] = ["total", "decode", "features", "policy"];
+
 /// One tier of a decision.
 #[derive(Clone, Debug)]
 pub struct TierDefinition {
@@ -83,6 +86,14 @@ impl TierDefinition {
         }
     }
 
+    /// The most time that a tier over the network gets.
+    pub fn slice(&self) -> Option<Duration> {
+        match self.kind {
+            TierKind::Triton { slice, .. } => slice,
+            TierKind::Onnx { .. } | TierKind::Rules(_) => None,
+        }
+    }
+
     /// 0 for a network tier, 1 for an in-process model, 2 for rules.
     fn rank(&self) -> u8 {
         match self.kind {
@@ -145,11 +156,11 @@ pub(super) fn read(
         }
         if tier.score_names() != tiers[0].score_names() {
             let message = format!(
-                "tier `{}` reports the scores {:?}, but tier `{}` reports {:?}",
+                "tier `{}` reports the scores {}, but tier `{}` reports {}",
                 tier.name,
-                tier.score_names(),
+                tier.score_names().join(", "),
                 tiers[0].name,
-                tiers[0].score_names()
+                tiers[0].score_names().join(", ")
             );
             p.error(
                 tier.span.clone(),
@@ -162,6 +173,38 @@ pub(super) fn read(
     tiers
 }
 
+/// Slices leave time for the tiers after them, and for each other.
+pub(super) fn check_slices(tiers: &[TierDefinition], budget: Duration, p: &mut Problems<'_>) {
+    let remote: Vec<&TierDefinition> = tiers.iter().filter(|tier| tier.rank() == 0).collect();
+    let mut sum = Duration::ZERO;
+    for (i, tier) in remote.iter().enumerate() {
+        let Some(slice) = tier.slice() else {
+            if i + 1 < remote.len() {
+                let message = format!(
+                    "tier `{}` has no `slice`, so it may use all the time and tier `{}` is never asked",
+                    tier.name,
+                    remote[i + 1].name
+                );
+                p.error(
+                    tier.span.clone(),
+                    "tiers.slice",
+                    message,
+                    Some("for example slice = \"30ms\"".into()),
+                );
+            }
+            continue;
+        };
+        sum += slice;
+        if sum > budget {
+            let message = format!(
+                "the slices up to tier `{}` are {sum:?}, more than the budget of {budget:?}",
+                tier.name
+            );
+            p.error(tier.span.clone(), "tiers.slice", message, None);
+        }
+    }
+}
+
 fn read_one(
     mut table: Table<'_>,
     default_score: &str,
@@ -170,6 +213,11 @@ fn read_one(
 ) -> Option<TierDefinition> {
     let span = table.span();
     let name = table.required_name("name", p);
+    if let Some(name) = name.as_ref().filter(|name| STAGES.contains(&&*name.value)) {
+        let message = format!("a tier cannot be named `{}`", name.value);
+        let hint = format!("stages of every decision: {}", STAGES.join(", "));
+        p.error(name.span.clone(), table.key("name"), message, Some(hint));
+    }
     let kind = table.required_string("kind", p)?;
     let requires = if kind.value == "rules" {
         Vec::new()

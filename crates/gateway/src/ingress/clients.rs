@@ -31,7 +31,8 @@ pub struct Clients {
 #[derive(Debug)]
 pub struct Client {
     name: String,
-    decisions: HashSet<String>,
+    /// `None` is all.
+    decisions: Option<HashSet<String>>,
     rate: Option<DefaultDirectRateLimiter>,
 }
 
@@ -40,7 +41,10 @@ impl Clients {
     pub fn new(configured: &[ClientConfig]) -> Self {
         let client = |config: &ClientConfig| Client {
             name: config.name.clone(),
-            decisions: config.decisions.iter().cloned().collect(),
+            decisions: config
+                .decisions
+                .as_ref()
+                .map(|list| list.iter().cloned().collect()),
             rate: config
                 .requests_per_second
                 .and_then(NonZeroU32::new)
@@ -48,7 +52,7 @@ impl Clients {
         };
         let anyone = Client {
             name: "anyone".into(),
-            decisions: HashSet::new(),
+            decisions: None,
             rate: None,
         };
         Self {
@@ -60,8 +64,15 @@ impl Clients {
         }
     }
 
-    /// The caller whose key is in the headers: `authorization: Bearer KEY` or `x-api-key: KEY`.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Client>, Rejection> {
+    /// The caller whose key is in the headers, if it does not ask faster than agreed.
+    pub fn admit(&self, headers: &HeaderMap) -> Result<Arc<Client>, Rejection> {
+        let client = self.authenticate(headers)?;
+        client.count_request()?;
+        Ok(client)
+    }
+
+    /// `authorization: Bearer KEY` or `x-api-key: KEY`.
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Client>, Rejection> {
         if let Some(anyone) = &self.anyone {
             return Ok(Arc::clone(anyone));
         }
@@ -85,12 +96,20 @@ impl Clients {
 }
 
 impl Client {
-    /// Refuses a decision that this caller may not ask for, or a request above its rate.
+    /// Refuses a decision that this caller may not ask for.
     pub fn may_ask(&self, decision: &str) -> Result<(), Rejection> {
-        if !self.decisions.is_empty() && !self.decisions.contains(decision) {
+        if self
+            .decisions
+            .as_ref()
+            .is_some_and(|list| !list.contains(decision))
+        {
             let detail = format!("the client `{}` may not ask for `{decision}`", self.name);
             return Err(Rejection::new(Kind::Forbidden, detail));
         }
+        Ok(())
+    }
+
+    fn count_request(&self) -> Result<(), Rejection> {
         let Some(rate) = &self.rate else {
             return Ok(());
         };
@@ -110,7 +129,7 @@ mod tests {
         Clients::new(&[ClientConfig {
             name: "shop".into(),
             key_sha256: Sha256::digest(b"secret").into(),
-            decisions: vec!["fraud".into()],
+            decisions: Some(vec!["fraud".into()]),
             requests_per_second: Some(1),
         }])
     }
@@ -152,12 +171,11 @@ mod tests {
 
     #[test]
     fn a_client_is_held_to_its_decisions_and_its_rate() {
-        let client = clients()
-            .authenticate(&headers("x-api-key", "secret"))
-            .unwrap();
+        let (clients, headers) = (clients(), headers("x-api-key", "secret"));
+        let client = clients.admit(&headers).unwrap();
         assert_eq!(client.may_ask("credit").unwrap_err().kind, Kind::Forbidden);
         assert!(client.may_ask("fraud").is_ok());
-        let refused = client.may_ask("fraud").unwrap_err();
+        let refused = clients.admit(&headers).unwrap_err();
         assert_eq!(refused.kind, Kind::RateLimited);
         assert!(refused.retry_after.is_some());
     }

@@ -65,6 +65,16 @@ impl Health {
             .set_service_status("gavel.v1.DecisionService", status)
             .await;
     }
+
+    /// Says that nothing is served any more and ends the streams of those who watch, which would
+    /// otherwise keep their connections open.
+    pub async fn close(mut self) {
+        self.set(false).await;
+        self.reporter.clear_service_status("").await;
+        self.reporter
+            .clear_service_status("gavel.v1.DecisionService")
+            .await;
+    }
 }
 
 #[tonic::async_trait]
@@ -98,7 +108,7 @@ impl Decisions {
             .map_or_else(Instant::now, |received| received.0);
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
-        let client = self.gateway.clients.authenticate(&headers)?;
+        let client = self.gateway.clients.admit(&headers)?;
         let header_budget = match (header_budget(&headers)?, grpc_timeout(&headers)?) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use prost::Message;
 use tokio::time::Instant;
@@ -31,6 +32,12 @@ enum Format {
 
 /// The HTTP routes.
 pub fn routes(gateway: Arc<Gateway>) -> Router {
+    // What is served does not change while the process runs.
+    let document = Bytes::from(openapi::document(gateway.decisions.definitions()).to_string());
+    let document = move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    };
     Router::new()
         .route("/v1/decide", post(decide))
         .route("/openapi.json", get(document))
@@ -68,7 +75,7 @@ async fn answer(gateway: &Gateway, request: Request) -> Result<(Answer, Format),
         .extensions()
         .get::<Received>()
         .map_or_else(Instant::now, |received| received.0);
-    let client = gateway.clients.authenticate(request.headers())?;
+    let client = gateway.clients.admit(request.headers())?;
     let format = request_format(request.headers())?;
     let header_budget = header_budget(request.headers())?;
     let bytes = body::read(request.into_body(), gateway.max_body_bytes).await?;
@@ -173,10 +180,6 @@ pub(super) fn server_timing(timings: &Timings) -> String {
         let _ = write!(text, "{separator}{stage};dur={ms:.3}");
     }
     text
-}
-
-async fn document(State(gateway): State<Arc<Gateway>>) -> Response {
-    axum::Json(openapi::document(gateway.decisions.definitions())).into_response()
 }
 
 async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {

@@ -17,7 +17,7 @@ pub mod grpc;
 pub mod http;
 pub mod json;
 pub mod openapi;
-mod opening;
+mod peer;
 pub mod protobuf;
 pub mod server;
 

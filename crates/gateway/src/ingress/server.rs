@@ -4,6 +4,7 @@
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::response::Response;
+use futures::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -19,14 +20,23 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::opening::Opening;
+use super::peer::Peer;
 
-/// Connections held at once; one more waits in the kernel's backlog.
+/// Connections held at once, where the process may open so many files; one more waits in the
+/// kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long a request's head may take to arrive, and the first bytes of a connection.
+/// Files that are kept for everything else: the stores, Triton, models.
+const OTHER_FILES: u64 = 256;
+/// How long the first bytes of a connection may take, and a head that has begun.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an HTTP/1.1 connection may be idle. Longer than the pools of common clients and load
+/// balancers, so that they close first and no request meets a connection that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 1024;
+/// The most that is read of a head on HTTP/1.1, and of the headers on HTTP/2.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
 
 /// Serves until `stop` is cancelled, then stops accepting and finishes what is in flight, for at most
 /// `drain_timeout`. Returns whether everything finished.
@@ -40,7 +50,7 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    serve_at_most(MAX_CONNECTIONS, listener, service, stop, drain_timeout).await
+    serve_at_most(max_connections(), listener, service, stop, drain_timeout).await
 }
 
 async fn serve_at_most<S>(
@@ -58,38 +68,44 @@ where
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(connections));
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = stop.cancelled() => break,
-        };
-        let (stream, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
+    let hold = |(stream, place): (TcpStream, OwnedSemaphorePermit)| {
         // Without it small answers may wait for the peer's acknowledgement; an answer still leaves.
         let _ = stream.set_nodelay(true);
-        let connection = builder
-            .serve_connection(
-                TokioIo::new(Opening::new(stream, HEAD_TIMEOUT)),
-                service.clone(),
-            )
-            .into_owned();
-        let watched = graceful.watch(connection);
+        let peer = TokioIo::new(Peer::new(stream, HEAD_TIMEOUT));
+        let connection = builder.serve_connection(peer, service.clone());
+        let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = watched.await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
         });
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok(accepted) => hold(accepted),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+    // Who has connected already, and waits in the backlog, is served too.
+    while let Some(Ok(accepted)) = accept(&listener, &places).now_or_never() {
+        hold(accepted);
     }
     drop(listener);
     time::timeout(drain_timeout, graceful.shutdown())
         .await
         .is_ok()
+}
+
+/// Bounded by the files that the process may open.
+fn max_connections() -> usize {
+    let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
+    let places = files.saturating_sub(OTHER_FILES).max(OTHER_FILES);
+    usize::try_from(places).map_or(MAX_CONNECTIONS, |places| places.min(MAX_CONNECTIONS))
 }
 
 /// The next connection, once there is a place for it.
@@ -107,13 +123,14 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(KEEP_ALIVE)
+        .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(64);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(16 * 1024)
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder

@@ -72,7 +72,7 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
     for tier in &chain.remote {
         let started = Instant::now();
         let until = deadline.slice(started, tier.slice, Duration::ZERO);
-        let prepare_at = deadline.begin_by(until, chain.in_process_cost());
+        let prepare_at = deadline.begin_by(chain.in_process_cost());
         let mut ask = pin!(tier.ask(row, until));
         let outcome = match select(ask.as_mut(), pin!(sleep_until(prepare_at))).await {
             Either::Left((outcome, _)) => outcome,
@@ -81,7 +81,9 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
                 ask.await
             }
         };
-        timings.push((tier.name.clone(), started.elapsed()));
+        if was_asked(&outcome) {
+            timings.push((tier.name.clone(), started.elapsed()));
+        }
         match outcome {
             Ok(scored) => {
                 return Served {
@@ -107,8 +109,16 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
     }
 }
 
+/// A tier that was not asked has no duration: a few microseconds would look like a fast answer.
+fn was_asked(outcome: &Result<Scored, SkipReason>) -> bool {
+    matches!(
+        outcome,
+        Ok(_) | Err(SkipReason::Timeout | SkipReason::Error)
+    )
+}
+
 impl Chain {
-    /// How long the tiers in process take together, at most.
+    /// How long the tiers in process take together, if each has to be tried.
     pub(crate) fn in_process_cost(&self) -> Duration {
         self.in_process.iter().map(OnnxTier::cost).sum()
     }
@@ -120,7 +130,9 @@ impl Chain {
         for tier in &self.in_process {
             let started = Instant::now();
             let outcome = tier.run(row, deadline.compute_by());
-            timings.push((tier.name.clone(), started.elapsed()));
+            if was_asked(&outcome) {
+                timings.push((tier.name.clone(), started.elapsed()));
+            }
             match outcome {
                 Ok(scored) => {
                     return Served {

@@ -4,6 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use fake_triton::Step;
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::support::{
     ask::{get, http1, turn},
@@ -58,6 +61,24 @@ async fn requests_in_flight_at_sigterm_are_answered() {
     }
     assert_eq!(primary, 10, "those that Triton answers in time");
     let gateway = Arc::get_mut(&mut gateway).unwrap();
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_the_health_is_told_and_does_not_hold_up_the_end() {
+    let _turn = turn().lock().await;
+    let mut gateway = Setup::new().start().await;
+    let channel = tonic::transport::Endpoint::from_shared(gateway.url()).unwrap();
+    let mut health = HealthClient::new(channel.connect().await.unwrap());
+    let service = String::new();
+    let watching = health.watch(HealthCheckRequest { service }).await;
+    let mut statuses = watching.unwrap().into_inner();
+    let first = statuses.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+
+    gateway.terminate();
+    let second = statuses.message().await.unwrap().unwrap();
+    assert_eq!(second.status(), ServingStatus::NotServing);
     assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
 }
 
