@@ -8,7 +8,7 @@ cd "$ROOT"
 . scripts/lint.sh
 
 contract() {
-  scripts/python.sh crates/gateway/tests/contract/run.py target/debug/gavel "$(tool schemathesis)" --no-color
+  scripts/python.sh crates/gateway/tests/contract/run.py "${CARGO_TARGET_DIR:-target}/debug/gavel" "$(tool schemathesis)" --no-color
 }
 
 scripts/test-deps.sh
