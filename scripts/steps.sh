@@ -1,14 +1,13 @@
 # shellcheck shell=bash
 # Steps that each run to their end, whatever the others did, and a closing table. Sourced, not run.
 #
-#   step NAME COMMAND…   run a command, its output on the terminal and in .cache/steps/NAME.log
+#   step NAME COMMAND…   run a command, its output on the terminal
 #   summary              print the table; status 1 if any step failed
 
-STEPS_LOGS=$ROOT/.cache/steps
+STEPS_LOGS=$(mktemp -d) # of this run alone: another may be under way in the same tree
+trap 'rm -rf "$STEPS_LOGS"' EXIT
 STEPS_TABLE=()
 STEPS_FAILED=0
-mkdir -p "$STEPS_LOGS"
-rm -f "$STEPS_LOGS"/*.log
 
 step() {
   local name=$1 began=$SECONDS status verdict=ok

@@ -72,9 +72,16 @@ build_compose() {
   fi
 }
 
+fetched() { [ "$(cat "$STAMP" 2>/dev/null || true)" = "$(wanted_stamp)" ]; }
+
 fetch() {
-  [ "$(cat "$STAMP" 2>/dev/null || true)" != "$(wanted_stamp)" ] || return 0
+  ! fetched || return 0
   mkdir -p "$HOME_DIR"
+  if command -v flock >/dev/null; then
+    exec 9>"$HOME_DIR/lock"
+    flock -n 9 || { say "another fetch is under way: waiting for it"; flock 9; }
+    ! fetched || return 0
+  fi
   rm -f "$STAMP"
   build_venv
   build_compose
