@@ -15,6 +15,9 @@
 //! in time: a request that leaves never leaves a half-made connection, and however many ask, a dead
 //! server sees one attempt.
 //!
+//! A timer may fire up to 2 ms late, so a read leaves 2 ms before its slice ends, and with less than
+//! that left it is not sent at all.
+//!
 //! A failure is an error, or a read that got no answer in at least 2 ms while the server had
 //! answered nobody for 25 ms. So neither an impatient caller nor a hiccup opens the breaker.
 
@@ -73,6 +76,8 @@ enum State<W> {
     Down(Arc<str>),
 }
 
+/// A timer may fire so late: tokio rounds up to a millisecond, and the kernel's poll to another.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(2);
 /// How long a write waits for a connection, and then for the server.
 const WRITE_CONNECT: Duration = Duration::from_secs(5);
 const WRITE_ANSWER: Duration = Duration::from_secs(10);
@@ -99,15 +104,25 @@ impl<D: Dial> Link<D> {
         }
     }
 
-    /// Reads all keys in one round trip, or leaves at `until`.
+    /// Reads all keys in one round trip. Without an answer it leaves so long before `until` that a
+    /// late timer still ends it in time; with less than that left, it leaves at once.
     pub(super) async fn read(&self, keys: &Keys, until: Instant) -> Result<Values, ReadFailure> {
+        let now = Instant::now();
+        let left = until.saturating_duration_since(now);
+        let Some(wait) = left.checked_sub(TIMER_RESOLUTION) else {
+            return Err(ReadFailure::TimedOut);
+        };
+        let leave_at = now + wait;
         let mut broken = None;
         // A server closes idle connections and restarts: a read is tried once more then.
         for _ in 0..2 {
-            let session = timeout_at(until, self.session()).await;
+            let session = timeout_at(leave_at, self.session()).await;
             let session = session.map_err(|_| ReadFailure::TimedOut)??;
             let sent = Instant::now();
-            match timeout_at(until, session.wire.read(keys)).await {
+            if sent > leave_at {
+                return Err(ReadFailure::TimedOut);
+            }
+            match timeout_at(leave_at, session.wire.read(keys)).await {
                 Ok(Ok(values)) => {
                     session.answered();
                     return Ok(values);

@@ -10,6 +10,8 @@ use crate::store::tests::Bench;
 
 const MS: Duration = Duration::from_millis(1);
 const SLICE: Duration = Duration::from_millis(10);
+/// When a read that gets no answer leaves: a late timer still ends it within its slice.
+const LEAVES: Duration = Duration::from_millis(8);
 
 /// What one read within a slice of 10 ms came to, and how long it took.
 async fn read(bench: &Bench) -> (StoreOutcome, Duration) {
@@ -34,19 +36,49 @@ async fn up() -> (Script, Bench) {
 #[tokio::test(start_paused = true)]
 async fn a_slow_answer_costs_the_slice_and_no_more() {
     let (script, bench) = up().await;
-    script.read(Mood::Answer(9 * MS));
-    assert_eq!(read(&bench).await, (Answered, 9 * MS));
+    script.read(Mood::Answer(7 * MS));
+    assert_eq!(read(&bench).await, (Answered, 7 * MS));
     script.read(Mood::Answer(11 * MS));
-    assert_eq!(read(&bench).await, (TimedOut, SLICE));
+    assert_eq!(read(&bench).await, (TimedOut, LEAVES));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_less_left_than_a_timer_may_be_late_nothing_is_sent() {
+    let (script, bench) = up().await;
+    let reads = script.reads();
+    for left in [Duration::ZERO, MS, Duration::from_micros(1999)] {
+        assert_eq!(
+            read_within(&bench, left).await,
+            (TimedOut, Duration::ZERO),
+            "{left:?}"
+        );
+    }
+    assert_eq!(script.reads(), reads);
+    assert_eq!(
+        read_within(&bench, 2 * MS).await,
+        (Answered, Duration::ZERO)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_came_too_late_for_a_read_is_sent_nothing() {
+    let (script, store) = Script::new();
+    let bench = Bench::new(store);
+    script.dial(Mood::Answer(5 * MS));
+    // Nobody gets a turn until the slice is nearly over.
+    let stall = async { advance(9 * MS).await };
+    let (late, ()) = tokio::join!(read(&bench), stall);
+    assert_eq!(late, (TimedOut, 9 * MS));
+    assert_eq!(script.reads(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_server_opens_the_breaker_and_then_costs_nothing() {
     let (script, bench) = up().await;
     script.read(Mood::Hang);
-    // The first two end within 25 ms of the last answer: that may be a hiccup.
-    for _ in 0..7 {
-        assert_eq!(read(&bench).await, (TimedOut, SLICE));
+    // The first three end within 25 ms of the last answer: that may be a hiccup.
+    for _ in 0..8 {
+        assert_eq!(read(&bench).await, (TimedOut, LEAVES));
     }
     let reads = script.reads();
     for _ in 0..100 {
@@ -125,8 +157,8 @@ async fn while_the_first_connection_is_made_reads_wait_for_it_within_their_slice
     let (script, store) = Script::new();
     let bench = Bench::new(store);
     script.dial(Mood::Answer(15 * MS));
-    assert_eq!(read(&bench).await, (TimedOut, SLICE));
-    assert_eq!(read_within(&bench, 20 * MS).await.1, 5 * MS);
+    assert_eq!(read(&bench).await, (TimedOut, LEAVES));
+    assert_eq!(read_within(&bench, 20 * MS).await.1, 7 * MS);
     assert_eq!(
         script.dials(),
         1,
@@ -156,6 +188,7 @@ async fn impatient_callers_do_not_open_the_breaker() {
     for _ in 0..100 {
         sleep(50 * MS).await;
         assert_eq!(read_within(&bench, MS).await.0, TimedOut);
+        assert_eq!(read_within(&bench, 3 * MS).await, (TimedOut, MS));
     }
     assert_eq!(read(&bench).await, (Answered, 3 * MS));
 }
@@ -166,7 +199,11 @@ async fn a_hiccup_does_not_open_the_breaker() {
     script.read(Mood::Hang);
     let all = (0..100).map(|_| read(&bench));
     let outcomes = futures::future::join_all(all).await;
-    assert!(outcomes.iter().all(|outcome| *outcome == (TimedOut, SLICE)));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == (TimedOut, LEAVES))
+    );
     script.read(Mood::Answer(Duration::ZERO));
     assert_eq!(read(&bench).await.0, Answered);
 }
