@@ -114,6 +114,12 @@ impl Plan {
         self.layout.dtypes[column.index()]
     }
 
+    /// Whether any column reads a stored row of `view`, those that are derived from one included.
+    pub fn reads_view(&self, view: &str) -> bool {
+        let mut read = self.layout.views.iter();
+        read.any(|columns| *columns.view.name == *view)
+    }
+
     /// The names of the columns, in order.
     pub fn features(&self) -> impl Iterator<Item = &str> {
         self.layout.names.iter().map(|name| &**name)

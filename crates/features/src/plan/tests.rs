@@ -142,6 +142,20 @@ fn the_entities_of_a_key_are_in_the_order_of_the_view() {
 }
 
 #[test]
+fn a_plan_reads_a_view_that_any_of_its_features_needs() {
+    let reads = |features: &[&str], view: &str| {
+        let entities = [CARD, ("store_id", Dtype::Int64)];
+        compile(&entities, features).unwrap().reads_view(view)
+    };
+    assert!(reads(&["card.b"], "card"));
+    assert!(reads(&["twice"], "card"), "through two derived features");
+    assert!(!reads(&["twice", "place"], "pair"));
+    assert!(!reads(&["request.amount"], "card"));
+    assert!(!reads(&["card.a"], "no such view"));
+    assert!(reads(&["pair.a", "card.a"], "pair"));
+}
+
+#[test]
 fn a_long_chain_of_derived_features_is_compiled_without_recursion() {
     let mut text =
         "[derived]\nd0 = { transform = \"log1p\", inputs = [\"request.amount\"] }\n".to_owned();
