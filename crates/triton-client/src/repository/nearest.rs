@@ -1,5 +1,8 @@
 //! The known name that a mistyped one was meant to be.
 
+/// A longer name is not a typo of anything, and distance costs the square of it.
+const MAX_NAME_BYTES: usize = 128;
+
 /// "did you mean …?" for the known name nearest to `found`, if one is near.
 pub(super) fn did_you_mean<'a>(
     found: &str,
@@ -13,6 +16,9 @@ pub(super) fn nearest<'a>(
     found: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if found.len() > MAX_NAME_BYTES {
+        return None;
+    }
     let limit = (found.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
@@ -36,4 +42,20 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_too_long_for_a_typo_is_not_compared() {
+        let known = "x".repeat(129);
+        assert_eq!(nearest(&"x".repeat(128), [&*known]), Some(&*known));
+        assert_eq!(nearest(&known, [&*known]), None);
+        assert_eq!(
+            nearest("max_batch_sise", ["max_batch_size", &*known]),
+            Some("max_batch_size")
+        );
+    }
 }
