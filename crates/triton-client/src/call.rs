@@ -12,7 +12,8 @@
 //! The task also judges the endpoint, by what it does and not by how patient the waiter is:
 //!
 //! ```text
-//!   answer within slow_call:  success | failure (server's fault) | no verdict (caller's fault)
+//!   answer within slow_call:  success | failure (server's fault)
+//!                             caller's fault: no verdict, but success of a probe
 //!   still out at slow_call:   failure, and that is this call's one verdict
 //! ```
 

@@ -178,7 +178,9 @@ impl Endpoint {
         }
     }
 
-    /// The one verdict of a call that was answered in time.
+    /// The one verdict of a call that was answered in time. Whoever asks nonsense is refused by the
+    /// server's front: that much is well, so it closes the breaker if the call was the probe. But it
+    /// does not interrupt a row of failures: one caller's nonsense would hide them for ever.
     pub(crate) fn judge(
         &self,
         pass: Pass,
@@ -187,7 +189,7 @@ impl Endpoint {
     ) {
         match answer {
             Err(InferError::Server { message }) => self.failed(pass, message),
-            Err(InferError::Caller { .. }) => drop(pass),
+            Err(InferError::Caller { .. }) if pass.probe().is_none() => drop(pass),
             _ => pass.success(now),
         }
     }

@@ -80,6 +80,44 @@ async fn half_open_lets_one_call_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_that_is_answered_closes_the_breaker_whoever_is_at_fault() {
+    let shape = "unexpected shape for input 'x'";
+    let failed = "Failed to process the request(s) for model 'm'";
+    for (code, words) in [(INVALID_ARGUMENT, shape), (INTERNAL, failed)] {
+        let fake = fake().script("m", vec![Step::error(UNAVAILABLE, "down"); 5]);
+        let client = client(&fake);
+        for _ in 0..5 {
+            let _ = infer(&client, MS * 20).await;
+        }
+        assert_eq!(state(&client), BreakerState::Open);
+        fake.push("m", [Step::error(code, words)]);
+        advance(MS * 200).await;
+        let probe = infer(&client, MS * 20).await;
+        assert!(
+            matches!(
+                probe,
+                Err(InferError::Caller { .. } | InferError::Model { .. })
+            ),
+            "{probe:?}"
+        );
+        assert_eq!(state(&client), BreakerState::Closed, "{words}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_sends_nonsense_does_not_hide_a_failing_server() {
+    let fake = fake();
+    let client = client(&fake);
+    for _ in 0..5 {
+        fake.push("m", [Step::error(UNAVAILABLE, "down")]);
+        fake.push("m", [Step::error(INVALID_ARGUMENT, "unexpected shape")]);
+        let _ = infer(&client, MS * 20).await;
+        let _ = infer(&client, MS * 20).await;
+    }
+    assert_eq!(state(&client), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_server_is_found_again_over_a_fresh_connection() {
     let fake = fake().script("m", [Step::Die]);
     let client = client(&fake);
