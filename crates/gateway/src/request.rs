@@ -12,12 +12,12 @@ use crate::{
     rejection::{Rejection, Violation},
 };
 
-/// The longest entity key, in bytes.
-pub const MAX_KEY_BYTES: usize = 256;
-/// The longest text input, in bytes.
-pub const MAX_TEXT_BYTES: usize = 4096;
-/// The longest `id`, in bytes.
-pub const MAX_ID_BYTES: usize = 128;
+/// The longest entity key, in characters.
+pub const MAX_KEY_CHARS: usize = 256;
+/// The longest text input, in characters.
+pub const MAX_TEXT_CHARS: usize = 4096;
+/// The longest `id`, in characters.
+pub const MAX_ID_CHARS: usize = 128;
 /// Budgets above this are taken for a mistake (seconds sent as milliseconds, say).
 pub const MAX_BUDGET: Duration = Duration::from_secs(600);
 
@@ -77,14 +77,8 @@ impl Question {
             .map_err(|violation| wrong.push(violation))
             .ok()
             .flatten();
-        if self.id.len() > MAX_ID_BYTES {
-            wrong.push(violation(
-                "id",
-                format!(
-                    "is {} bytes long, expected at most {MAX_ID_BYTES}",
-                    self.id.len()
-                ),
-            ));
+        if let Some(too_long) = longer_than(&self.id, MAX_ID_CHARS) {
+            wrong.push(violation("id", too_long));
         }
         let entities = schema
             .entities
@@ -182,14 +176,21 @@ fn unknown<'s>(
     }
 }
 
+/// What is wrong with a text of more characters than these; most are shorter even in bytes.
+fn longer_than(text: &str, limit: usize) -> Option<String> {
+    if text.len() <= limit {
+        return None;
+    }
+    let characters = text.chars().count();
+    (characters > limit)
+        .then(|| format!("is {characters} characters long, expected at most {limit}"))
+}
+
 fn entity(scalar: &Scalar, dtype: Dtype) -> Result<Value, String> {
     let value = input(scalar, dtype)?;
     match &value {
         Value::String(key) if key.is_empty() => Err("is empty, expected a key".into()),
-        Value::String(key) if key.len() > MAX_KEY_BYTES => Err(format!(
-            "is {} bytes long, expected at most {MAX_KEY_BYTES}",
-            key.len()
-        )),
+        Value::String(key) => longer_than(key, MAX_KEY_CHARS).map_or(Ok(value), Err),
         _ => Ok(value),
     }
 }
@@ -202,13 +203,10 @@ fn input(scalar: &Scalar, dtype: Dtype) -> Result<Value, String> {
         (Scalar::Number(n), Dtype::Int64) if n.fract() == 0.0 && n.abs() <= 9.0e15 => {
             Ok(Value::Int64(*n as i64))
         }
-        (Scalar::Text(text), Dtype::String) if text.len() <= MAX_TEXT_BYTES => {
-            Ok(Value::String(text.as_str().into()))
-        }
-        (Scalar::Text(text), Dtype::String) => Err(format!(
-            "is {} bytes long, expected at most {MAX_TEXT_BYTES}",
-            text.len()
-        )),
+        (Scalar::Text(text), Dtype::String) => match longer_than(text, MAX_TEXT_CHARS) {
+            None => Ok(Value::String(text.as_str().into())),
+            Some(too_long) => Err(too_long),
+        },
         (Scalar::Flag(flag), Dtype::Bool) => Ok(Value::Bool(*flag)),
         (other, dtype) => Err(format!("is {}, expected {}", found(other), expected(dtype))),
     }
@@ -359,13 +357,23 @@ mod tests {
 
     #[test]
     fn keys_are_neither_empty_nor_endless() {
-        for key in [String::new(), "k".repeat(MAX_KEY_BYTES + 1)] {
+        for key in [String::new(), "k".repeat(MAX_KEY_CHARS + 1)] {
             let bad = Question {
                 entities: vec![("card_id".into(), Scalar::Text(key))],
                 ..question()
             };
             assert!(bad.typed(&schema()).is_err());
         }
+    }
+
+    #[test]
+    fn lengths_are_in_characters_as_the_document_counts_them() {
+        let key = |key: String| Question {
+            entities: vec![("card_id".into(), Scalar::Text(key))],
+            ..question()
+        };
+        assert!(key("é".repeat(MAX_KEY_CHARS)).typed(&schema()).is_ok());
+        assert!(key("é".repeat(MAX_KEY_CHARS + 1)).typed(&schema()).is_err());
     }
 
     #[test]

@@ -224,6 +224,45 @@ fn rules_are_typed_by_the_features_that_they_test() {
 }
 
 #[test]
+fn a_required_view_may_be_read_through_derived_features() {
+    let require = |view: &str| {
+        let kind = "kind = \"onnx\"";
+        let required = format!("{kind}\nrequires = [\"{view}\"]");
+        Project::copy().edit("decisions/fraud.toml", kind, &required)
+    };
+    assert!(require("card").check().passed);
+    require("shop").fails_with(&["decisions/fraud.toml:", "requires the view `shop`"]);
+}
+
+#[test]
+fn time_that_does_not_fit_is_found() {
+    let with = |tier: &str| Project::copy().edit("decisions/fraud.toml", "kind = \"triton\"", tier);
+    with("kind = \"triton\"\nslice = \"2s\"")
+        .fails_with(&["decisions/fraud.toml:", "more than the budget"]);
+    let slow = Project::copy()
+        .edit("decisions/fraud.toml", "\"95ms\"", "\"500ms\"")
+        .check();
+    assert!(
+        slow.passed && slow.text.contains("opens the breaker"),
+        "{}",
+        slow.text
+    );
+}
+
+#[test]
+fn the_example_configuration_is_the_defaults() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut report = gateway::diagnostic::Report::default();
+    let read = gateway::config::Config::read(&folder.join("gavel.toml"), &mut report);
+    assert!(report.diagnostics().is_empty(), "{}", report.render(false));
+    let defaults = gateway::config::Config {
+        file: read.file.clone(),
+        ..Default::default()
+    };
+    assert_eq!(format!("{read:?}"), format!("{defaults:?}"));
+}
+
+#[test]
 fn a_missing_rule_table_and_a_missing_folder_are_found() {
     Project::copy()
         .remove("decisions/fraud.rules.toml")

@@ -28,8 +28,25 @@ pub struct Triton {
     script: PathBuf,
     arguments: Vec<String>,
     http_port: u16,
+    shared_memory: String,
     process: Process,
     log: TempDir,
+}
+
+impl Drop for Triton {
+    fn drop(&mut self) {
+        self.process.kill();
+        let regions = std::fs::read_dir("/dev/shm")
+            .into_iter()
+            .flatten()
+            .flatten();
+        for region in regions {
+            let name = region.file_name();
+            if name.to_string_lossy().starts_with(&self.shared_memory) {
+                let _ = std::fs::remove_file(region.path());
+            }
+        }
+    }
 }
 
 impl Triton {
@@ -60,10 +77,14 @@ impl Triton {
             arguments.extend([flag.to_owned(), port.to_string()]);
         }
         arguments.extend(["--repository".to_owned(), repository.display().to_string()]);
-        if !extra.is_empty() {
-            arguments.push("--".to_owned());
-            arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
+        // A killed server leaves its shared memory behind; a prefix of its own lets us remove it.
+        let shared_memory = format!("gavel_test_{}_{grpc}_", std::process::id());
+        arguments.push("--".to_owned());
+        for backend in ["python", "onnxruntime"] {
+            let prefix = format!("shm-region-prefix-name={shared_memory}");
+            arguments.push(format!("--backend-config={backend},{prefix}"));
         }
+        arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
         Self {
             grpc_url: format!("http://127.0.0.1:{grpc}"),
             http_url: format!("http://127.0.0.1:{http_port}"),
@@ -72,6 +93,7 @@ impl Triton {
             script,
             arguments,
             http_port,
+            shared_memory,
             log,
         }
     }

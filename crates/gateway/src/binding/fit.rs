@@ -35,24 +35,19 @@ impl Fit {
             model,
         };
         let names: Vec<&str> = fit.features().collect();
-        if let Err(errors) = Plan::compile(catalog, &definition.schema, &names) {
-            return Err(BindError {
+        let plan = Plan::compile(catalog, &definition.schema, &names).map_err(|errors| {
+            let hint = errors.iter().find_map(|error| error.hint());
+            BindError {
                 message: format!(
                     "the model `{}`: {}",
                     fit.model.config.name,
                     tiers::sentences(&errors)
                 ),
-                hint: errors
-                    .iter()
-                    .find_map(|error| error.hint().map(str::to_owned)),
-            });
-        }
-        let unread = |view: &&String| {
-            !names
-                .iter()
-                .any(|n| n.split_once('.').is_some_and(|(v, _)| v == **view))
-        };
-        if let Some(view) = tier.requires.iter().find(unread) {
+                hint: hint.map(str::to_owned),
+            }
+        })?;
+        let mut required = tier.requires.iter();
+        if let Some(view) = required.find(|view| !plan.reads_view(view)) {
             return Err(BindError {
                 message: format!(
                     "the tier requires the view `{view}`, of which its model `{}` reads nothing",

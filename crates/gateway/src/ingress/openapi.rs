@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     decision::Definition,
     rejection::Kind,
-    request::{MAX_BUDGET, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_TEXT_BYTES},
+    request::{MAX_BUDGET, MAX_ID_CHARS, MAX_KEY_CHARS, MAX_TEXT_CHARS},
     tiers::SkipReason,
 };
 
@@ -122,7 +122,7 @@ fn question(definition: &Definition) -> Value {
         .map(|field| {
             let schema = match field.dtype {
                 Dtype::String => {
-                    json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES / 4})
+                    json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS})
                 }
                 _ => scalar(field.dtype),
             };
@@ -146,7 +146,7 @@ fn question(definition: &Definition) -> Value {
         "required": ["decision", "entities", "inputs"],
         "properties": {
             "decision": {"const": &*definition.name},
-            "id": {"type": ["string", "null"], "maxLength": MAX_ID_BYTES / 4},
+            "id": {"type": ["string", "null"], "maxLength": MAX_ID_CHARS},
             "entities": {
                 "type": "object",
                 "additionalProperties": false,
@@ -182,12 +182,12 @@ fn scalar(dtype: Dtype) -> Value {
     match dtype {
         Dtype::Bool => json!({"type": "boolean"}),
         Dtype::Int64 => {
-            json!({"type": "integer", "minimum": -9_000_000_000_000_000_i64, "maximum": 9_000_000_000_000_000_i64})
+            json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX})
         }
         Dtype::Float32 | Dtype::Float64 => {
-            json!({"type": "number", "minimum": -3.4e38, "maximum": 3.4e38})
+            json!({"type": "number", "minimum": f32::MIN, "maximum": f32::MAX})
         }
-        Dtype::String => json!({"type": "string", "maxLength": MAX_TEXT_BYTES / 4}),
+        Dtype::String => json!({"type": "string", "maxLength": MAX_TEXT_CHARS}),
     }
 }
 

@@ -136,7 +136,7 @@ async fn wrong_messages_get_codes_and_the_field() {
                     .insert("card_id".into(), scalar(&json!("k".repeat(300))));
             }),
             invalid,
-            "300 bytes",
+            "300 characters",
         ),
         (
             "a long id",

@@ -219,7 +219,7 @@ async fn a_question_that_does_not_fit_its_decision_names_every_field() {
         (
             "currency is endless",
             with("/inputs/currency", long(5000)),
-            &["inputs.currency", "5000 bytes", "at most 4096"],
+            &["inputs.currency", "5000 characters", "at most 4096"],
         ),
         (
             "present is text",
@@ -277,9 +277,9 @@ async fn a_question_that_does_not_fit_its_decision_names_every_field() {
             &["entities.card_id", "is empty, expected a key"],
         ),
         (
-            "a key of 257 bytes",
+            "a key of 257 characters",
             with("/entities/card_id", long(257)),
-            &["entities.card_id", "257 bytes", "at most 256"],
+            &["entities.card_id", "257 characters", "at most 256"],
         ),
         (
             "a key that is a number",
@@ -287,9 +287,9 @@ async fn a_question_that_does_not_fit_its_decision_names_every_field() {
             &["entities.card_id", "expected text"],
         ),
         (
-            "an id of 129 bytes",
+            "an id of 129 characters",
             with("/id", long(129)),
-            &["id", "129 bytes", "at most 128"],
+            &["id", "129 characters", "at most 128"],
         ),
         (
             "a budget of zero",
