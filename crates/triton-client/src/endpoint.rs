@@ -27,8 +27,8 @@ use crate::{
     service_time::{Feasibility, ServiceTimes},
 };
 
-/// Timers tick in milliseconds: with less left than this, a wait may end past the deadline.
-const TIMER_RESOLUTION: Duration = Duration::from_micros(1500);
+/// A timer may fire so late: tokio rounds up to a millisecond, and the kernel's poll to another.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(2);
 /// Probes that may be out unanswered. They have slots of their own, so that calls which hang on
 /// a dead connection cannot keep the endpoint from being found well again.
 const MAX_PROBES_OUT: usize = 64;
@@ -79,7 +79,8 @@ impl Endpoint {
         })
     }
 
-    /// Admits the request and waits for its answer, until `deadline` and no longer.
+    /// Admits the request and waits for its answer until `deadline`, plus the [`TIMER_RESOLUTION`]
+    /// by which the timer may be late.
     pub(crate) async fn infer(
         self: &Arc<Self>,
         request: InferRequest,

@@ -58,7 +58,9 @@ impl EndpointSet {
         }
     }
 
-    /// Runs one inference and answers by `deadline`, whatever the server does.
+    /// Runs one inference and answers by `deadline`, whatever the server does; when nothing comes,
+    /// the answer is as late as the timer, which may fire up to 2 ms late. So with less than that
+    /// left, nothing is sent and the answer is [`InferError::Infeasible`].
     ///
     /// When the waiter leaves (at the deadline, or because this future is dropped), the call on
     /// the wire runs on by itself; see the crate's documentation for why.
