@@ -23,7 +23,8 @@ use crate::{
     error::{ControlError, InferError},
     infer::{InferRequest, InferResponse},
     options::EndpointOptions,
-    proto::grpc_inference_service_client::GrpcInferenceServiceClient,
+    proto::{ServerMetadataRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
+    server::ServerMetadata,
     service_time::{Feasibility, ServiceTimes},
 };
 
@@ -206,9 +207,23 @@ impl Endpoint {
         self.survives_cancellation.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_survives_cancellation(&self, survives: bool) {
+    /// Asks what the server is, and keeps whether it outlives cancellation.
+    pub(crate) async fn learn_server(
+        &self,
+        deadline: Instant,
+    ) -> Result<ServerMetadata, ControlError> {
+        let asked = self.ask(
+            |mut client| async move { client.server_metadata(ServerMetadataRequest {}).await },
+            deadline,
+        );
+        let metadata = ServerMetadata::of_proto(asked.await?);
         self.survives_cancellation
-            .store(survives, Ordering::Relaxed);
+            .store(metadata.survives_cancellation(), Ordering::Relaxed);
+        Ok(metadata)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn would_admit(&self, now: Instant) -> bool {
@@ -258,9 +273,7 @@ impl Endpoint {
         match timeout_at(deadline, answer).await {
             Ok(Ok(Ok(response))) => Ok(response.into_inner()),
             Ok(Ok(Err(status))) => Err(ControlError::of_status(&status)),
-            Ok(Err(_)) => Err(ControlError::Unreachable {
-                message: "the call was abandoned".to_owned(),
-            }),
+            Ok(Err(_)) => Err(ControlError::abandoned()),
             Err(_) => {
                 self.redial();
                 Err(ControlError::Deadline)

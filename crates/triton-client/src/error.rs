@@ -211,6 +211,13 @@ pub enum ControlError {
 }
 
 impl ControlError {
+    /// The task that asked ended without a word: it panicked, or the runtime is shutting down.
+    pub(crate) fn abandoned() -> Self {
+        Self::Unreachable {
+            message: "the call was abandoned".to_owned(),
+        }
+    }
+
     pub(crate) fn of_status(status: &Status) -> Self {
         if status.source().is_some() {
             return Self::Unreachable {

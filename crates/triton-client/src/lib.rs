@@ -25,6 +25,7 @@ mod breaker;
 mod call;
 mod config;
 mod control;
+mod describe;
 mod dial;
 mod dtype;
 mod endpoint;

@@ -11,15 +11,13 @@ use tokio::{
 };
 
 use crate::{
+    describe::describe,
     dial::Dial,
     endpoint::{Endpoint, EndpointState},
     error::{ControlError, EndpointError, InferError},
     infer::{InferRequest, InferResponse},
     options::EndpointOptions,
-    proto::{
-        ModelConfigRequest, ModelMetadataRequest, ModelReadyRequest, ModelStatisticsRequest,
-        ServerLiveRequest, ServerMetadataRequest,
-    },
+    proto::{ModelReadyRequest, ModelStatisticsRequest, ServerLiveRequest},
     server::{ModelDescription, ModelStatistics, ServerMetadata},
 };
 
@@ -81,39 +79,31 @@ impl EndpointSet {
             .min()
     }
 
-    /// The model's metadata and configuration, as one endpoint has them.
+    /// The model as all endpoints have it, for whoever pins a version and may then be sent to any of
+    /// them: its versions are those that every endpoint serves, and configuration and tensors are
+    /// those of the newest of these. Left out, as long as another has the model, are endpoints that
+    /// do not answer, that lack it, and whose breaker is open; each that answers learns whether its
+    /// server outlives cancellation.
+    ///
+    /// While a new version is rolled out there may be no version that all serve: then they are those
+    /// of the endpoint whose newest is the oldest.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`] if every endpoint that is asked says so; `Malformed` if two of
+    /// them configure the version differently (other than by where instances run), or if the model
+    /// keeps changing while it is asked about.
     pub async fn describe(
         &self,
         model: &str,
         deadline: Instant,
     ) -> Result<ModelDescription, ControlError> {
-        let endpoint = self.choose();
-        learn_server(endpoint, deadline).await?;
-        let request = ModelMetadataRequest {
-            name: model.to_owned(),
-            version: String::new(),
-        };
-        let metadata = endpoint
-            .ask(
-                |mut client| async move { client.model_metadata(request).await },
-                deadline,
-            )
-            .await?;
-        let request = ModelConfigRequest {
-            name: model.to_owned(),
-            version: String::new(),
-        };
-        let config = endpoint
-            .ask(
-                |mut client| async move { client.model_config(request).await },
-                deadline,
-            )
-            .await?
-            .config
-            .ok_or_else(|| ControlError::Malformed {
-                message: "it holds no configuration".into(),
-            })?;
-        ModelDescription::of_proto(metadata, config)
+        let now = Instant::now();
+        let admitted = self.all().filter(|endpoint| endpoint.would_admit(now));
+        let mut asked: Vec<Arc<Endpoint>> = admitted.cloned().collect();
+        if asked.is_empty() {
+            asked.extend(self.all().cloned());
+        }
+        describe(&asked, model, deadline).await
     }
 
     /// Whether the model (or that version) is ready. A model that the server does not know is
@@ -147,7 +137,7 @@ impl EndpointSet {
     /// The server's name and version. From it, the endpoint learns whether its server outlives
     /// cancellation.
     pub async fn server_metadata(&self, deadline: Instant) -> Result<ServerMetadata, ControlError> {
-        learn_server(self.choose(), deadline).await
+        self.choose().learn_server(deadline).await
     }
 
     /// Counters by version, of one model or (`""`) of all.
@@ -191,21 +181,11 @@ impl EndpointSet {
     }
 }
 
-async fn learn_server(
-    endpoint: &Endpoint,
-    deadline: Instant,
-) -> Result<ServerMetadata, ControlError> {
-    let asked = endpoint.ask(
-        |mut client| async move { client.server_metadata(ServerMetadataRequest {}).await },
-        deadline,
-    );
-    let metadata = ServerMetadata::of_proto(asked.await?);
-    endpoint.set_survives_cancellation(metadata.survives_cancellation());
-    Ok(metadata)
-}
-
 impl fmt::Debug for EndpointSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.states()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
