@@ -142,7 +142,7 @@ async fn wrong_messages_get_codes_and_the_field() {
             "a long id",
             changed(|r| r.id = "i".repeat(200)),
             invalid,
-            "200 bytes",
+            "200 characters",
         ),
         (
             "a NaN budget",
