@@ -40,6 +40,9 @@ impl RowError {
     }
 }
 
+/// The longest text key that a request can name, in characters.
+const MAX_KEY_CHARS: usize = 256;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -88,7 +91,16 @@ fn entity(view: &View, mut given: Map<String, Json>) -> Result<Vec<Value>, RowEr
                 view.name
             )));
         };
-        entity.push(value(name, *dtype, json)?);
+        let key = value(name, *dtype, json)?;
+        if let Value::String(text) = &key
+            && !(1..=MAX_KEY_CHARS).contains(&text.chars().count())
+        {
+            return Err(RowError::new(format!(
+                "the entity `{name}` is {} characters long, but a request can name 1 to {MAX_KEY_CHARS}",
+                text.chars().count()
+            )));
+        }
+        entity.push(key);
     }
     match given.keys().next() {
         None => Ok(entity),

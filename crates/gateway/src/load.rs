@@ -38,14 +38,17 @@ pub async fn load(
     let mut loaded = Loaded::default();
     let mut batch = Vec::with_capacity(BATCH_ROWS);
     let mut shown_at = Instant::now();
-    for (i, line) in BufReader::new(opened).lines().enumerate() {
+    for (i, line) in BufReader::new(opened).split(b'\n').enumerate() {
         let number = i + 1;
         let line =
             line.map_err(|error| Failure(format!("{}:{number}: {error}", file.display())))?;
-        if line.trim().is_empty() {
+        // A line that is not UTF-8 is no JSON either, and is refused as such.
+        let text = std::str::from_utf8(&line);
+        let line = text.map_or("\u{fffd}", str::trim);
+        if line.is_empty() {
             continue;
         }
-        match parse_line(catalog, &line) {
+        match parse_line(catalog, line) {
             Ok(row) => batch.push(row),
             Err(error) => {
                 loaded.refused += 1;

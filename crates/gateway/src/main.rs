@@ -1,7 +1,7 @@
 //! The `gavel` binary: flags, environment and file become a [`Config`]; a subcommand runs.
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -133,17 +133,18 @@ fn main() -> ExitCode {
             with_runtime(load_features(&config, &file, &mut report))
         }
     };
-    // Problems first, then what they amount to.
+    // Problems first, then what they amount to. Whoever reads may have gone: that is no failure.
+    let mut stderr = std::io::stderr();
     if !report.diagnostics().is_empty() {
-        eprintln!("{}\n", report.render(std::io::stderr().is_terminal()));
+        let _ = writeln!(stderr, "{}\n", report.render(stderr.is_terminal()));
     }
     match outcome {
         Ok(said) => {
-            println!("{said}");
+            let _ = writeln!(std::io::stdout(), "{said}");
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("gavel: {failure}");
+            let _ = writeln!(stderr, "gavel: {failure}");
             ExitCode::FAILURE
         }
     }
@@ -158,7 +159,7 @@ fn with_runtime(run: impl Future<Output = Result<String, Failure>>) -> Result<St
 }
 
 async fn serve(config: Config, report: &mut Report) -> Result<String, Failure> {
-    logs::init(&config.log);
+    let _logs = logs::init(&config.log);
     if report.errors() > 0 {
         return Err(Failure("the configuration has problems".into()));
     }
@@ -191,7 +192,10 @@ async fn load_features(
     };
     let store =
         features::Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
-    let loaded = load::load(file, &decisions.catalog, &store, |line| eprintln!("{line}")).await?;
+    let loaded = load::load(file, &decisions.catalog, &store, |line| {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    })
+    .await?;
     let written = format!(
         "{} written to the {} store",
         count(loaded.written, "row"),

@@ -217,7 +217,7 @@ fn finite(n: f64) -> Result<Value, String> {
     if !n.is_finite() {
         return Err(format!("is {n}, expected a finite number"));
     }
-    if n.abs() > f64::from(f32::MAX) {
+    if !(n as f32).is_finite() {
         return Err(format!(
             "is {n:e}, expected a number of at most {:e}",
             f32::MAX

@@ -23,6 +23,8 @@ use crate::{
 /// How often Triton is asked while a model is missing, and when all are there.
 const INTERVAL_NOT_READY: Duration = Duration::from_millis(500);
 const INTERVAL_READY: Duration = Duration::from_secs(2);
+/// What to do when Triton says nothing.
+const UNREACHABLE: &str = "is it started, and is --triton its gRPC address (port 8001, not 8000)?";
 /// How long one question to Triton's control plane may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -150,7 +152,12 @@ fn next_state(
         // Whether Triton can be asked is the breaker's to judge; what it served it may serve still.
         Err(_) if known.is_some() => return None,
         Err(error) => {
-            let hint = Some("is it started, and is --triton its gRPC address?".to_owned());
+            // The transport words the same failure in many ways: it is said once.
+            let said = before.and_then(ModelState::unknown);
+            if said.is_some_and(|said| said.hint.as_deref() == Some(UNREACHABLE)) {
+                return None;
+            }
+            let hint = Some(UNREACHABLE.to_owned());
             let error = BindError {
                 message: format!("Triton does not say what it serves: {error}"),
                 hint,

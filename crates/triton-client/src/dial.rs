@@ -28,11 +28,18 @@ pub(crate) struct Dial {
 impl Dial {
     /// `http://host:port`, or just `host:port`.
     pub(crate) fn tcp(url: &str, options: &EndpointOptions) -> Result<Self, EndpointError> {
+        let url = url.trim();
+        // A login would end up in logs and metrics.
+        if let Some((_, rest)) = url.rsplit_once('@') {
+            return Err(EndpointError::Url {
+                url: format!("…@{rest}"),
+                reason: "it holds a login, which Triton has no use for".into(),
+            });
+        }
         let wrong = |reason: String| EndpointError::Url {
             url: url.to_owned(),
             reason,
         };
-        let url = url.trim();
         let full = if url.contains("://") {
             url.to_owned()
         } else {

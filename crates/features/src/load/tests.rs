@@ -30,6 +30,16 @@ fn error(line: &str) -> String {
 }
 
 #[test]
+fn a_key_that_no_request_can_name_is_refused() {
+    let line =
+        |key: &str| format!(r#"{{"view":"card","entity":{{"card_id":"{key}"}},"values":{{}}}}"#);
+    assert!(parse_line(&catalog(), &line(&"é".repeat(256))).is_ok());
+    for key in [String::new(), "k".repeat(257), "k".repeat(100_000)] {
+        assert!(error(&line(&key)).contains("a request can name 1 to 256"));
+    }
+}
+
+#[test]
 fn a_line_is_a_typed_row() {
     let line = r#"{"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00.5Z",
         "values":{"count":-3,"mean":1.5,"sum":0.1,"flag":true,"name":null}}"#;

@@ -110,6 +110,14 @@ pub(crate) struct Remote {
 }
 
 impl ModelState {
+    /// Why there is no model, where there is none.
+    pub(crate) fn unknown(&self) -> Option<&BindError> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unknown(error) => Some(error),
+        }
+    }
+
     /// The model, where it can be bound.
     pub(crate) fn known(&self) -> Option<&KnownModel> {
         match self {

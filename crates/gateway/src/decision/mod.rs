@@ -142,7 +142,11 @@ fn decision_files(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(".toml") && !name.ends_with(".rules.toml") && name != "features.toml"
+            // Editors' and file systems' own files begin with a dot.
+            !name.starts_with('.')
+                && name.ends_with(".toml")
+                && !name.ends_with(".rules.toml")
+                && name != "features.toml"
         })
         .collect();
     files.sort();

@@ -80,7 +80,7 @@ mod tests {
         let (value, problems) = read("a = '5ms'", |t, p| t.duration("a", p));
         assert_eq!(value.map(|v| v.value), Some(Duration::from_millis(5)));
         assert!(problems.is_empty());
-        for bad in ["a = '5'", "a = '0ms'", "a = '-5ms'"] {
+        for bad in ["a = '5'", "a = '0ms'", "a = '-5ms'", "a = '300000000years'"] {
             assert_eq!(
                 read(bad, |t, p| t.duration("a", p).is_some()).1.len(),
                 1,

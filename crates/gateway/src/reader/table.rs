@@ -13,6 +13,9 @@ use super::{
 };
 use crate::diagnostic::did_you_mean;
 
+/// The longest duration that anything here is given: nobody means more, and sums do not overflow.
+const MAX_DURATION: Duration = Duration::from_secs(3600);
+
 /// A TOML table that is being read.
 #[derive(Debug)]
 pub(crate) struct Table<'s> {
@@ -167,14 +170,14 @@ impl<'s> Table<'s> {
     ) -> Option<At<Duration>> {
         let text = self.string(name, p)?;
         match humantime::parse_duration(&text.value) {
-            Ok(value) if !value.is_zero() => Some(At {
+            Ok(value) if !value.is_zero() && value <= MAX_DURATION => Some(At {
                 value,
                 span: text.span,
             }),
             _ => {
                 let key = self.key(name);
                 let message = format!(
-                    "`{key}` is \"{}\", expected a duration above zero",
+                    "`{key}` is \"{}\", expected a duration above zero and at most {MAX_DURATION:?}",
                     text.value
                 );
                 p.error(

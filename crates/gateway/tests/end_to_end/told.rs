@@ -4,7 +4,12 @@ use serde_json::Value;
 
 use crate::{
     shared,
-    support::{ask::turn, files, gateway::Setup, metrics::Metrics},
+    support::{
+        ask::{http1, turn},
+        eventually, fake, files,
+        gateway::Setup,
+        metrics::Metrics,
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,4 +145,57 @@ async fn logs_are_json_line_by_line_and_say_nothing_of_single_requests() {
         }
     }
     assert!(log.contains("\"message\":\"serving\""), "{log}");
+}
+
+/// Nobody reads the log any more, as when the collector died: what decides goes on, and so does
+/// what works in the background.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_takes_holds_up_nothing() {
+    let _turn = turn().lock().await;
+    let (triton, url) = fake::triton().await;
+    triton.die();
+    let (port, admin_port) = (testkit::free_port(), testkit::free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", folder.path().join("store").display());
+    let root = |name: &str| files::root(name).display().to_string();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gavel"))
+        .args([
+            "serve",
+            "--log-level",
+            "debug",
+            "--triton",
+            &url,
+            "--store",
+            &store,
+        ])
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--admin-listen", &format!("127.0.0.1:{admin_port}")])
+        .args(["--decisions", &root("decisions")])
+        .args(["--model-repository", &root("model_repository")])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let client = http1();
+    let ask = async || {
+        let asked = client
+            .post(format!("http://127.0.0.1:{port}/v1/decide"))
+            .body(files::payment().to_string())
+            .send();
+        asked.await.ok()?.json::<serde_json::Value>().await.ok()
+    };
+    eventually("an answer without Triton", async || {
+        ask().await.filter(|answer| answer["degraded"] == true)
+    })
+    .await;
+    triton.revive();
+    eventually("Triton is found", async || {
+        ask().await.filter(|answer| answer["tier"] == "primary")
+    })
+    .await;
+    let killed = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }

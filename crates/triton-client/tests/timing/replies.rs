@@ -162,6 +162,11 @@ fn urls_that_name_no_endpoint_are_refused_in_words() {
             .to_string()
     };
     assert!(refused(&[]).contains("at least one URL"));
+    let login = refused(&["http://u:secret@triton:8001"]);
+    assert!(
+        login.contains("a login") && !login.contains("secret"),
+        "{login}"
+    );
     for (url, reason) in [
         (
             "https://triton:8001",
