@@ -23,7 +23,6 @@ pub fn parse_level(written: &str) -> Result<String, ParseError> {
 }
 
 /// Starts logging for the process. What waits is written when the guard is dropped.
-#[must_use]
 pub fn init(config: &LogConfig) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
