@@ -1,0 +1,125 @@
+"""Writes the seeds of every fuzz target to fuzz/corpus/: the project's own files, and what they can't show.
+
+python3 fuzz/seeds.py
+"""
+
+import json
+import pathlib
+import struct
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CORPUS = ROOT / "fuzz" / "corpus"
+DEPTH = 20_000
+
+
+def seed(target: str, name: str, content: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(content)
+
+
+def copies(target: str, pattern: str, most_bytes: int = 64 * 1024) -> None:
+    files = [file for file in sorted(ROOT.glob(pattern)) if file.stat().st_size <= most_bytes]
+    if not files:
+        raise SystemExit(f"no file matches {pattern}: the seeds of {target} have moved")
+    for file in files:
+        seed(target, "-".join(file.relative_to(ROOT).parts), file.read_bytes())
+
+
+def varint(number: int) -> bytes:
+    number &= (1 << 64) - 1
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def field(tag: int, content: bytes) -> bytes:
+    return varint(tag << 3 | 2) + varint(len(content)) + content
+
+
+def scalar(value: object) -> bytes:
+    """gavel.v1.Value"""
+    match value:
+        case bool():
+            return b"\x20" + varint(value)
+        case int():
+            return b"\x10" + varint(value)
+        case float():
+            return b"\x09" + struct.pack("<d", value)
+        case str():
+            return field(3, value.encode())
+    return b""
+
+
+def message(question: dict) -> bytes:
+    """gavel.v1.DecideRequest"""
+    out = field(1, question["decision"].encode()) + field(2, question.get("id", "").encode())
+    for tag, place in ((3, "entities"), (4, "inputs")):
+        for name, value in question.get(place, {}).items():
+            out += field(tag, field(1, name.encode()) + field(2, scalar(value)))
+    if "budget_ms" in question:
+        out += b"\x29" + struct.pack("<d", question["budget_ms"])
+    return out
+
+
+def questions() -> None:
+    copies("json_question", "examples/*.json")
+    extremes = {"a": -0.0, "b": 1e308, "c": 2**64 - 1, "d": -(2**63), "é": "\U0010ffff\0", "g": None}
+    question = {"decision": "fraud", "entities": {}, "inputs": extremes, "budget_ms": 0.5}
+    seed("json_question", "extremes", json.dumps(question).encode())
+    deep = b'{"decision":"fraud","inputs":{"a":' + b"[" * DEPTH
+    seed("json_question", "deep", deep)
+    for file in sorted((ROOT / "examples").glob("*.json")):
+        seed("protobuf_question", file.stem, message(json.loads(file.read_text())))
+    numbers = {"a": float("nan"), "b": float("-inf"), "c": -1, "d": None}
+    seed("protobuf_question", "extremes", message(question | {"inputs": numbers}))
+
+
+def rows() -> None:
+    lines = (ROOT / "examples" / "features.jsonl").read_text().splitlines()
+    views = {json.loads(line)["view"]: line for line in lines}
+    for view, line in views.items():
+        seed("feature_line", view, line.encode())
+        timed = json.loads(line) | {"event_time": "2019-08-31T10:00:00.123456Z"}
+        seed("feature_line", f"{view}-timed", json.dumps(timed).encode())
+    # What follows version and fingerprint, which the target puts before it: time, nulls, values.
+    texts = [struct.pack("<I", len(text)) + text for text in (b"", "é".encode(), b"abc")]
+    numbers = struct.pack("<?qfd", True, -1, float("nan"), 1e308)
+    every = texts[0] + numbers + texts[1] + b"\x00\x01" + texts[2]
+    seed("stored_row", "every", struct.pack("<q", 1_567_245_600_000_001) + b"\0\0" + every)
+    seed("stored_row", "nulls", struct.pack("<q", -1) + b"\xff\xff")
+    seed("stored_row", "one", struct.pack("<q", -(2**63)) + b"\0\1")
+
+
+def files() -> None:
+    copies("features_toml", "decisions/features.toml")
+    copies("decision_toml", "decisions/fraud.toml")
+    copies("rules_toml", "decisions/fraud.rules.toml")
+    copies("gavel_toml", "gavel.toml")
+    for target in ("config_pbtxt", "model_repository"):
+        copies(target, "model_repository/*/config.pbtxt")
+        copies(target, "model_repository/*/configs/*.pbtxt")
+        seed(target, "deep", b"input [ { reshape { " * (DEPTH // 10))
+        seed(target, "deep-lists", b"input " + b"[" * DEPTH)
+        seed(target, "deep-messages", b"parameters " + b"{" * DEPTH)
+    copies("onnx_signature", "model_repository/*/1/*.onnx")
+    derived = tomllib.loads((ROOT / "decisions" / "features.toml").read_text())["derived"]
+    for name, table in derived.items():
+        # A feature by itself: small enough to be changed in every part of it.
+        keys = ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
+        alone = table | {"inputs": [i for i in table["inputs"] if i.startswith("request.")]}
+        if alone == table:
+            seed("features_toml", name, f"[derived]\n{name} = {{ {keys} }}\n".encode())
+    for target in ("features_toml", "decision_toml", "rules_toml", "gavel_toml"):
+        seed(target, "deep", b"a = " + b"[" * DEPTH)
+        seed(target, "deep-inline", b"a = " + b"{ a = " * DEPTH)
+        seed(target, "deep-dotted", b"a" + b".a" * DEPTH + b" = 1")
+
+
+if __name__ == "__main__":
+    questions()
+    rows()
+    files()
