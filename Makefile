@@ -1,6 +1,6 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models coverage clean-run
+.PHONY: help run test test-deps lint check models coverage fuzz clean-run
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ models: ## trains, exports, quantises and measures the models (five minutes)
 
 coverage: ## the tests again, with line coverage by crate (builds anew, minutes)
 	@scripts/coverage.sh
+
+fuzz: ## a minute of fuzzing for every parser of outside bytes (needs cargo-fuzz)
+	@scripts/fuzz.sh
 
 clean-run: ## forgets what `make run` keeps: the embedded store and the logs
 	@rm -rf data/features .cache/run

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::catalog::{Feature, View};
+use crate::catalog::{Catalog, Feature, View};
 use crate::value::{Dtype, Value};
 
 const VERSION: u8 = 1;
@@ -42,7 +42,9 @@ impl Row {
         self.event_time
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The row as it is stored, less its key. Public for the fuzz targets.
+    #[doc(hidden)]
+    pub fn encode(&self) -> Vec<u8> {
         let bitmap_bytes = self.values.len().div_ceil(8);
         let mut out = Vec::with_capacity(HEADER_BYTES + bitmap_bytes + 8 * self.values.len());
         out.push(VERSION);
@@ -63,6 +65,29 @@ impl Row {
             }
         }
         out
+    }
+
+    /// A stored row of one of the catalog's views, with no entity, which its key holds; `None` if
+    /// the bytes are no such row. Public for the fuzz targets: assembly reads fields in place.
+    #[doc(hidden)]
+    pub fn decode(catalog: &Catalog, view: &str, bytes: &[u8]) -> Option<Row> {
+        let view = catalog.view(view)?;
+        let mut values = Vec::with_capacity(view.features.len());
+        let event_time = decode(view, bytes, |_, field| {
+            values.push(field.map(Field::to_value));
+        });
+        let event_time = event_time.ok()?;
+        let since_epoch = Duration::from_micros(event_time.unsigned_abs());
+        let event_time = match event_time {
+            0.. => UNIX_EPOCH.checked_add(since_epoch),
+            _ => UNIX_EPOCH.checked_sub(since_epoch),
+        };
+        Some(Row {
+            view: Arc::clone(view),
+            entity: Vec::new(),
+            event_time: event_time?,
+            values,
+        })
     }
 }
 

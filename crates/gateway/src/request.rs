@@ -217,10 +217,10 @@ fn finite(n: f64) -> Result<Value, String> {
     if !n.is_finite() {
         return Err(format!("is {n}, expected a finite number"));
     }
-    if !(n as f32).is_finite() {
+    if n.abs() > f64::from(f32::MAX) {
         return Err(format!(
             "is {n:e}, expected a number of at most {:e}",
-            f32::MAX
+            f64::from(f32::MAX)
         ));
     }
     Ok(Value::Float64(n))

@@ -185,7 +185,7 @@ fn scalar(dtype: Dtype) -> Value {
             json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX})
         }
         Dtype::Float32 | Dtype::Float64 => {
-            json!({"type": "number", "minimum": f32::MIN, "maximum": f32::MAX})
+            json!({"type": "number", "minimum": f64::from(f32::MIN), "maximum": f64::from(f32::MAX)})
         }
         Dtype::String => json!({"type": "string", "maxLength": MAX_TEXT_CHARS}),
     }
