@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    port::free_port,
     process::pause,
     redis::{MISSING, Redis},
 };
@@ -25,12 +26,15 @@ impl RedisCluster {
     /// # Panics
     /// If redis-server or redis-cli is missing, or the cluster does not form in time.
     pub fn start() -> Self {
-        let nodes: Vec<_> = (0..3).map(|_| Redis::start_node()).collect();
+        // The default bus port, 10,000 above the node's, may be an outgoing connection's.
+        let bus_ports: [_; 3] = std::array::from_fn(|_| free_port());
+        let nodes: Vec<_> = bus_ports.map(Redis::start_node).into();
         let mut create = vec!["--cluster".to_owned(), "create".to_owned()];
         create.extend(
             nodes
                 .iter()
-                .map(|node| format!("127.0.0.1:{}", node.port())),
+                .zip(bus_ports)
+                .map(|(node, bus_port)| format!("127.0.0.1:{}@{bus_port}", node.port())),
         );
         create.push("--cluster-yes".to_owned());
         let created = cli(&create);

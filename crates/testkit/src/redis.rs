@@ -50,9 +50,11 @@ impl Redis {
         Self::launch(folder, Some(certificates), &[])
     }
 
-    /// A node that waits to be made part of a cluster.
-    pub(crate) fn start_node() -> Self {
-        Self::launch(folder(), None, &["--cluster-enabled", "yes"])
+    /// A node that waits to be made part of a cluster, whose nodes talk on `bus_port`.
+    pub(crate) fn start_node(bus_port: u16) -> Self {
+        let bus_port = bus_port.to_string();
+        let extra = ["--cluster-enabled", "yes", "--cluster-port", &bus_port];
+        Self::launch(folder(), None, &extra)
     }
 
     fn launch(folder: TempDir, tls: Option<Certificates>, extra: &[&str]) -> Self {
