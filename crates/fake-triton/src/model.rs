@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use crate::step::Step;
+
 /// A tensor with its data, raw as in the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
@@ -73,6 +75,7 @@ impl ReceivedRequest {
     }
 }
 
+pub(crate) type ReactionFn = Arc<dyn Fn(&ReceivedRequest) -> Option<Step> + Send + Sync>;
 pub(crate) type AnswerFn = Arc<dyn Fn(&ReceivedRequest) -> Vec<Tensor> + Send + Sync>;
 
 #[derive(Debug, Clone)]
@@ -93,6 +96,7 @@ pub struct FakeModel {
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) instances: i32,
     pub(crate) answer: Option<AnswerFn>,
+    pub(crate) reaction: Option<ReactionFn>,
 }
 
 impl FakeModel {
@@ -108,6 +112,7 @@ impl FakeModel {
             parameters: Vec::new(),
             instances: 1,
             answer: None,
+            reaction: None,
         }
     }
 
@@ -171,6 +176,16 @@ impl FakeModel {
         F: Fn(&ReceivedRequest) -> Vec<Tensor> + Send + Sync + 'static,
     {
         self.answer = Some(Arc::new(answer));
+        self
+    }
+
+    /// What it does on certain requests, instead of the next step of its script.
+    #[must_use]
+    pub fn reacts<F>(mut self, reaction: F) -> Self
+    where
+        F: Fn(&ReceivedRequest) -> Option<Step> + Send + Sync + 'static,
+    {
+        self.reaction = Some(Arc::new(reaction));
         self
     }
 

@@ -45,7 +45,11 @@ impl GrpcInferenceService for Service {
                     format!("Request for unknown model: '{name}' version {version} is not found");
                 return Err(Status::not_found(message));
             }
-            let step = hosted.script.pop_front().unwrap_or_else(Step::now);
+            let reaction = hosted.model.reaction.as_ref();
+            let step = reaction.and_then(|reacts| reacts(&received));
+            let step = step
+                .or_else(|| hosted.script.pop_front())
+                .unwrap_or_else(Step::now);
             Ok((hosted.model.clone(), step))
         })??;
         let mut abandoned = Abandoned {

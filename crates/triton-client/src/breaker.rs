@@ -1,8 +1,8 @@
 //! The circuit breaker of one endpoint.
 //!
 //! ```text
-//!             N failures in a row
-//!   Closed ------------------------> Open (until, back-off)
+//!             N failures in a row, or slower than the others for a while
+//!   Closed ------------------------> Open (until, back-off: longer if it was open lately)
 //!     ^                               |  ^
 //!     |                     back-off  |  |  probe failed: back-off doubles, up to a cap
 //!     |                      elapsed  v  |  probe gave no verdict: due again at once
@@ -20,6 +20,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::options::EndpointOptions;
+
+/// Whoever fails again within this after having come back is left alone for longer.
+const RELAPSE: Duration = Duration::from_secs(10);
 
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +55,14 @@ struct Policy {
 #[derive(Debug, Default)]
 struct Closed {
     failures: u32,
+    /// The last time that it was open.
+    last: Option<Lapse>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lapse {
+    closed: Instant,
+    backoff: Duration,
 }
 
 #[derive(Debug)]
@@ -80,15 +91,31 @@ impl Closed {
     fn failed(self, policy: &Policy, now: Instant, why: &str) -> State {
         let failures = self.failures + 1;
         if failures < policy.consecutive_failures.max(1) {
-            return State::Closed(Self { failures });
+            return State::Closed(Self { failures, ..self });
         }
-        let backoff = policy.first_backoff;
-        State::Open(Open {
+        State::Open(self.opened(policy, now, why))
+    }
+
+    /// Who comes back and is soon gone again is left alone for longer.
+    fn opened(self, policy: &Policy, now: Instant, why: &str) -> Open {
+        let recent = |last: &Lapse| now.saturating_duration_since(last.closed) < RELAPSE;
+        let longer = self.last.filter(recent).map(|last| last.backoff * 2);
+        let backoff = longer
+            .unwrap_or(policy.first_backoff)
+            .min(policy.max_backoff);
+        Open {
             until: now + backoff,
             backoff,
             probes: 0,
             why: why.into(),
-        })
+        }
+    }
+
+    fn succeeded(self) -> Self {
+        Self {
+            failures: 0,
+            ..self
+        }
     }
 }
 
@@ -112,6 +139,14 @@ impl Open {
 }
 
 impl HalfOpen {
+    fn succeeded(self, now: Instant) -> Closed {
+        let last = Some(Lapse {
+            closed: now,
+            backoff: self.backoff,
+        });
+        Closed { failures: 0, last }
+    }
+
     fn failed(self, policy: &Policy, now: Instant, why: &str) -> Open {
         let backoff = (self.backoff * 2).min(policy.max_backoff);
         Open {
@@ -141,6 +176,7 @@ impl HalfOpen {
 struct Inner {
     state: State,
     epoch: u64,
+    openings: u32,
 }
 
 /// Admits calls to one endpoint, or not. See the module's diagram.
@@ -179,6 +215,7 @@ impl Breaker {
             inner: Mutex::new(Inner {
                 state: State::Closed(Closed::default()),
                 epoch: 0,
+                openings: 0,
             }),
         })
     }
@@ -218,6 +255,10 @@ impl Breaker {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.inner.lock().state, State::Closed(_))
+    }
+
     /// The state, and why it is not closed.
     pub(crate) fn state(&self) -> (BreakerState, Option<Arc<str>>) {
         match &self.inner.lock().state {
@@ -236,10 +277,10 @@ impl Breaker {
         let state = std::mem::replace(&mut inner.state, State::Closed(Closed::default()));
         let was_closed = matches!(state, State::Closed(_));
         inner.state = match (state, verdict) {
-            (State::Closed(_), Verdict::Success) => State::Closed(Closed::default()),
+            (State::Closed(closed), Verdict::Success) => State::Closed(closed.succeeded()),
             (State::Closed(closed), Verdict::Failure(why)) => closed.failed(&self.policy, now, why),
             (State::Closed(closed), Verdict::None) => State::Closed(closed),
-            (State::HalfOpen(_), Verdict::Success) => State::Closed(Closed::default()),
+            (State::HalfOpen(half), Verdict::Success) => State::Closed(half.succeeded(now)),
             (State::HalfOpen(half), Verdict::Failure(why)) => {
                 State::Open(half.failed(&self.policy, now, why))
             }
@@ -251,9 +292,30 @@ impl Breaker {
             return false;
         }
         inner.epoch += 1;
+        inner.openings += u32::from(was_closed);
         drop(inner);
         self.tell(was_closed, is_closed, verdict);
         !is_closed
+    }
+
+    /// Opens it if it is closed, whatever the calls say.
+    pub(crate) fn trip(&self, now: Instant, why: &str) {
+        let mut inner = self.inner.lock();
+        let state = std::mem::replace(&mut inner.state, State::Closed(Closed::default()));
+        let State::Closed(closed) = state else {
+            inner.state = state;
+            return;
+        };
+        inner.state = State::Open(closed.opened(&self.policy, now, why));
+        inner.epoch += 1;
+        inner.openings += 1;
+        drop(inner);
+        self.tell(true, false, Verdict::Failure(why));
+    }
+
+    /// How often it opened.
+    pub(crate) fn openings(&self) -> u32 {
+        self.inner.lock().openings
     }
 
     fn tell(&self, was_closed: bool, is_closed: bool, verdict: Verdict<'_>) {

@@ -1,4 +1,4 @@
-//! One `ModelInfer` on the wire, in a task of its own.
+//! One `ModelInfer` on the wire.
 //!
 //! Two things that a gRPC client usually does are missing on purpose, because tritonserver
 //! 2.51.0 breaks on them (the real-server tests show that this way it does not):
@@ -6,10 +6,10 @@
 //! - No `grpc-timeout` header. When it expires in the server, it resets the stream in a way that
 //!   takes the whole connection down, and with it everybody else's calls.
 //! - No cancellation on the wire. Dropping the future of a unary call resets its stream, and
-//!   servers before 2.59 crash on that. So the waiter leaves at its deadline and the call runs
-//!   on, detached; an endpoint's slots bound how many may.
+//!   servers before 2.59 crash on that. So whoever waits leaves at their deadline and the call runs
+//!   on, in a task of its own; an endpoint's slots bound how many may.
 //!
-//! The task also judges the endpoint, by what it does and not by how patient the waiter is:
+//! The call also judges the endpoint, by what it does and not by how patient the waiters are:
 //!
 //! ```text
 //!   answer within slow_call:  success | failure (server's fault)
@@ -17,79 +17,93 @@
 //!   still out at slow_call:   failure, and that is this call's one verdict
 //! ```
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
-    time::{Instant, timeout_at},
-};
-use tonic::transport::Channel;
+use futures::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Response, Status};
 
 use crate::{
-    breaker::Pass,
-    endpoint::Endpoint,
+    endpoint::Admitted,
     error::InferError,
     infer::{InferRequest, InferResponse},
-    proto::grpc_inference_service_client::GrpcInferenceServiceClient,
+    proto::{ModelInferResponse, grpc_inference_service_client::GrpcInferenceServiceClient},
 };
 
-type Answer = Result<InferResponse, InferError>;
+pub(crate) type Answer = Result<InferResponse, InferError>;
 
-/// An admitted call: it holds its slot and its breaker's pass until it is over.
+/// A call that is out. It must run to its end: see the module.
 pub(crate) struct Call {
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) channel: Channel,
-    pub(crate) pass: Pass,
-    pub(crate) slot: OwnedSemaphorePermit,
-    /// Sent although it is expected to be late, to learn whether that still holds.
-    pub(crate) trial: bool,
+    admitted: Admitted,
+    sent: BoxFuture<'static, Result<Response<ModelInferResponse>, Status>>,
+    wanted: Vec<Arc<str>>,
+    started: Instant,
+    /// A probe that takes longer has failed, answer or not.
+    slow_probe: Option<Duration>,
 }
 
 impl Call {
-    pub(crate) async fn run(self, request: InferRequest, mut waiter: oneshot::Sender<Answer>) {
-        let Self {
-            endpoint,
-            channel,
-            pass,
-            slot,
-            trial,
-        } = self;
-        let started = Instant::now();
-        let model = Arc::clone(&request.model);
+    pub(crate) fn send(
+        admitted: Admitted,
+        request: InferRequest,
+        slow_probe: Option<Duration>,
+    ) -> Self {
+        let limit = admitted.endpoint.options.max_message_bytes;
+        let client = GrpcInferenceServiceClient::new(admitted.channel.clone());
+        let mut client = client.max_decoding_message_size(limit);
         let wanted = request.outputs.clone();
-        let limit = endpoint.options.max_message_bytes;
-        let mut client = GrpcInferenceServiceClient::new(channel).max_decoding_message_size(limit);
-        let sent = client.model_infer(request.into_proto());
-        tokio::pin!(sent);
+        let request = request.into_proto();
+        Self {
+            admitted,
+            sent: async move { client.model_infer(request).await }.boxed(),
+            wanted,
+            started: Instant::now(),
+            slow_probe,
+        }
+    }
 
-        let slow_at = started + endpoint.options.slow_call;
-        let (reply, pass) = match timeout_at(slow_at, &mut sent).await {
-            Ok(reply) => (reply, Some(pass)),
-            Err(_) => {
-                let why = format!("no answer within {:?}", endpoint.options.slow_call);
-                endpoint.failed(pass, &why);
-                let reply = tokio::select! {
-                    reply = &mut sent => reply,
-                    () = waiter.closed(), if endpoint.survives_cancellation() => return,
-                };
-                (reply, None)
+    /// The answer and how long it took; `None` if it is still out at `slow_call`.
+    pub(crate) async fn prompt_answer(&mut self) -> Option<(Answer, Duration)> {
+        let endpoint = &self.admitted.endpoint;
+        let slow_call = endpoint.options.slow_call;
+        let Ok(reply) = timeout_at(self.started + slow_call, &mut self.sent).await else {
+            if let Some(pass) = self.admitted.pass.take() {
+                endpoint.failed(pass, &format!("no answer within {slow_call:?}"));
             }
+            return None;
         };
-        let answer = match reply {
-            Ok(response) => InferResponse::of_proto(response.into_inner(), &wanted),
+        let (answer, now) = (self.checked(reply), Instant::now());
+        let took = now.saturating_duration_since(self.started);
+        if let Some(pass) = self.admitted.pass.take() {
+            match self.slow_probe {
+                Some(limit) if pass.probe().is_some() && took > limit => {
+                    let why =
+                        format!("a probe took {took:?}, which is still slower than the others");
+                    endpoint.failed(pass, &why);
+                }
+                _ => endpoint.judge(pass, &answer, now),
+            }
+        }
+        Some((answer, took))
+    }
+
+    /// The answer of a call that was not prompt. `None` if it was cancelled on the wire, because it
+    /// is `unwanted` and its server outlives that.
+    pub(crate) async fn late_answer(
+        mut self,
+        unwanted: impl Future<Output = ()>,
+    ) -> Option<Answer> {
+        let reply = tokio::select! {
+            reply = &mut self.sent => reply,
+            () = unwanted, if self.admitted.endpoint.survives_cancellation() => return None,
+        };
+        Some(self.checked(reply))
+    }
+
+    fn checked(&self, reply: Result<Response<ModelInferResponse>, Status>) -> Answer {
+        match reply {
+            Ok(response) => InferResponse::of_proto(response.into_inner(), &self.wanted),
             Err(status) => Err(InferError::of_status(&status)),
-        };
-        let now = Instant::now();
-        if answer.is_ok() {
-            endpoint
-                .times
-                .record(&model, now.saturating_duration_since(started), trial, now);
         }
-        if let Some(pass) = pass {
-            endpoint.judge(pass, &answer, now);
-        }
-        drop(slot);
-        // A waiter that has left is no error.
-        let _ = waiter.send(answer);
     }
 }

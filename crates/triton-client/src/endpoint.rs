@@ -1,35 +1,31 @@
 //! One Triton: its channel, its slots, its breaker and how long its models take.
 
 use std::{
+    fmt,
     future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     breaker::{Breaker, BreakerState, Pass},
-    call::Call,
     dial::Dial,
     error::{ControlError, InferError},
     infer::{InferRequest, InferResponse},
     options::EndpointOptions,
     proto::{ServerMetadataRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
     server::ServerMetadata,
-    service_time::{Feasibility, ServiceTimes},
 };
 
-/// A timer may fire so late: tokio rounds up to a millisecond, and the kernel's poll to another.
-const TIMER_RESOLUTION: Duration = Duration::from_millis(2);
 /// Probes that may be out unanswered. They have slots of their own, so that calls which hang on
 /// a dead connection cannot keep the endpoint from being found well again.
 const MAX_PROBES_OUT: usize = 64;
@@ -45,8 +41,27 @@ pub struct EndpointState {
     pub state: BreakerState,
     /// The failure that keeps it from being closed.
     pub why: Option<Arc<str>>,
-    /// Calls that are out, those whose waiter has left included.
+    /// Calls that are out, those whose waiters have left included.
     pub in_flight: usize,
+    /// How often its breaker opened.
+    pub ejections: u32,
+}
+
+/// Leave to make one call: it holds its slot until it is dropped, and its breaker's pass until the
+/// call is judged.
+pub(crate) struct Admitted {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) channel: Channel,
+    pub(crate) pass: Option<Pass>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    pub(crate) fn is_probe(&self) -> bool {
+        self.pass
+            .as_ref()
+            .is_some_and(|pass| pass.probe().is_some())
+    }
 }
 
 pub(crate) struct Endpoint {
@@ -58,7 +73,6 @@ pub(crate) struct Endpoint {
     probe_slots: Arc<Semaphore>,
     control_slots: Arc<Semaphore>,
     breaker: Arc<Breaker>,
-    pub(crate) times: ServiceTimes,
     survives_cancellation: AtomicBool,
 }
 
@@ -75,36 +89,14 @@ impl Endpoint {
             dial,
             options,
             channel: Mutex::new(None),
-            times: ServiceTimes::default(),
             survives_cancellation: AtomicBool::new(false),
         })
     }
 
-    /// Admits the request and waits for its answer until `deadline`, plus the [`TIMER_RESOLUTION`]
-    /// by which the timer may be late.
-    pub(crate) async fn infer(
-        self: &Arc<Self>,
-        request: InferRequest,
-        deadline: Instant,
-    ) -> Result<InferResponse, InferError> {
-        self.check_size(&request)?;
-        let call = self.admit(&request.model, deadline, Instant::now())?;
-        let (waiter, answer) = oneshot::channel();
-        tokio::spawn(call.run(request, waiter));
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(answer)) => answer,
-            // The task ended without a word: it panicked, or the runtime is shutting down.
-            Ok(Err(_)) => Err(InferError::Server {
-                message: "the call was abandoned".to_owned(),
-            }),
-            Err(_) => Err(InferError::Deadline),
-        }
-    }
-
     /// A request over the limit is not left to the encoder, which would notice it mid-stream and
     /// reset the stream: a cancellation on the wire.
-    fn check_size(&self, request: &InferRequest) -> Result<(), InferError> {
-        let (size, limit) = (request.size_bytes(), self.options.max_message_bytes);
+    pub(crate) fn check_size(request: &InferRequest, limit: usize) -> Result<(), InferError> {
+        let size = request.size_bytes();
         if size <= limit {
             return Ok(());
         }
@@ -112,45 +104,22 @@ impl Endpoint {
         Err(InferError::Caller { message })
     }
 
-    fn admit(
-        self: &Arc<Self>,
-        model: &str,
-        deadline: Instant,
-        now: Instant,
-    ) -> Result<Call, InferError> {
-        let left = deadline.saturating_duration_since(now);
-        if left < TIMER_RESOLUTION {
-            let predicted = self.times.predicted(model, now).unwrap_or_default();
-            return Err(InferError::Infeasible {
-                predicted: predicted.max(TIMER_RESOLUTION),
-            });
-        }
+    /// Leave to make one call now.
+    pub(crate) fn admit(self: &Arc<Self>, now: Instant) -> Result<Admitted, InferError> {
         let pass = self.breaker.admit(now).ok_or(InferError::BreakerOpen)?;
-        let (slot, channel, trial) = if let Some(probe) = pass.probe() {
+        let (slot, channel) = if let Some(probe) = pass.probe() {
             let slot = Arc::clone(&self.probe_slots).try_acquire_owned();
             let slot = slot.map_err(|_| InferError::BreakerOpen)?;
-            (slot, self.probe_channel(probe), true)
+            (slot, self.probe_channel(probe))
         } else {
-            let trial = match self.times.judge(model, left, now) {
-                Feasibility::Fits => false,
-                Feasibility::Trial => true,
-                Feasibility::TooSlow(predicted) => {
-                    return Err(InferError::Infeasible { predicted });
-                }
-            };
             let slot = Arc::clone(&self.slots).try_acquire_owned();
-            (
-                slot.map_err(|_| InferError::Overloaded)?,
-                self.channel(),
-                trial,
-            )
+            (slot.map_err(|_| InferError::Overloaded)?, self.channel())
         };
-        Ok(Call {
+        Ok(Admitted {
             endpoint: Arc::clone(self),
             channel,
-            pass,
-            slot,
-            trial,
+            pass: Some(pass),
+            _slot: slot,
         })
     }
 
@@ -226,6 +195,26 @@ impl Endpoint {
         &self.name
     }
 
+    /// It is so much slower than the others that it is left alone for a while.
+    pub(crate) fn eject(&self, why: &str) {
+        self.breaker.trip(Instant::now(), why);
+    }
+
+    /// How often its breaker opened.
+    pub(crate) fn ejections(&self) -> u32 {
+        self.breaker.openings()
+    }
+
+    /// Whether one more call may be out.
+    pub(crate) fn has_room(&self) -> bool {
+        self.slots.available_permits() > 0
+    }
+
+    /// Whether its breaker is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
     pub(crate) fn would_admit(&self, now: Instant) -> bool {
         self.breaker.would_admit(now)
     }
@@ -244,6 +233,7 @@ impl Endpoint {
             state,
             why,
             in_flight: self.in_flight(),
+            ejections: self.ejections(),
         }
     }
 
@@ -279,5 +269,11 @@ impl Endpoint {
                 Err(ControlError::Deadline)
             }
         }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state().fmt(f)
     }
 }

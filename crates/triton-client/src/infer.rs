@@ -46,7 +46,7 @@ pub struct InputTensor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InferResponse {
     /// The version that answered.
-    pub model_version: String,
+    pub model_version: Arc<str>,
     /// Outputs, in the server's order.
     pub outputs: Vec<OutputTensor>,
 }
@@ -55,11 +55,11 @@ pub struct InferResponse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputTensor {
     /// The output's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Type of its elements.
     pub dtype: Dtype,
     /// Its shape, the batch dimension included.
-    pub shape: Vec<i64>,
+    pub shape: Arc<[i64]>,
     /// As in [`InputTensor::data`].
     pub data: Bytes,
 }
@@ -125,29 +125,29 @@ impl InferResponse {
             })?;
             check_length(&output.name, dtype, &output.shape, &data)?;
             outputs.push(OutputTensor {
-                name: output.name,
+                name: output.name.into(),
                 dtype,
-                shape: output.shape,
+                shape: output.shape.into(),
                 data,
             });
         }
         if let Some(absent) = wanted
             .iter()
-            .find(|name| !outputs.iter().any(|o| *o.name == ***name))
+            .find(|name| !outputs.iter().any(|o| o.name == **name))
         {
             return Err(InferError::wrong_output(format!(
                 "output '{absent}' is not in the answer"
             )));
         }
         Ok(Self {
-            model_version: response.model_version,
+            model_version: response.model_version.into(),
             outputs,
         })
     }
 
     /// The output of that name.
     pub fn output(&self, name: &str) -> Option<&OutputTensor> {
-        self.outputs.iter().find(|output| output.name == name)
+        self.outputs.iter().find(|output| *output.name == *name)
     }
 }
 

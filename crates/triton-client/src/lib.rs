@@ -1,25 +1,26 @@
 //! Triton's protocol, spoken so that a caller with a deadline is never let down by it.
 //!
 //! ```text
-//!   EndpointSet::infer(request, deadline)
-//!        |  set.rs       which endpoint
-//!        v
-//!   Endpoint             time left? slot free? breaker closed? predicted in time?
-//!        |  endpoint.rs  --> Infeasible | Overloaded | BreakerOpen, without a call
+//!   Scheduler::infer(request, worth, deadline)
+//!        |  schedule/    the queue of the model: in time at all? --> Infeasible | BreakerOpen
+//!        v               most urgent first, merged, spread      --> Overloaded | Infeasible
+//!   Endpoint             breaker closed? calls out below the limit?
+//!        |  endpoint.rs
 //!        v
 //!   Call (own task)      ModelInfer; judges the endpoint; checks every output's byte length
-//!        |  call.rs      the waiter leaves at its deadline, the call runs on: --> Deadline
+//!        |  call.rs      waiters leave at their deadline, the call runs on: --> Deadline
 //!        v
 //!   InferResponse        outputs are slices of the frame that carried them
 //! ```
 //!
-//! What lives here: inference and its errors by whose fault they are ([`InferError`]), model
-//! configuration as Triton parses it ([`ModelConfig`]), the control planes ([`EndpointSet`] over
+//! What lives here: inference, its scheduling, and its errors by whose fault they are
+//! ([`InferError`]); which endpoints there are and how well they are ([`EndpointSet`]); model
+//! configuration as Triton parses it ([`ModelConfig`]); the control planes ([`EndpointSet`] over
 //! gRPC, [`Control`] over HTTP).
 //!
-//! What does not: queueing, merging of rows and retries, which belong to whoever knows the
-//! request; and, on purpose, any `grpc-timeout` header or cancellation on the wire, because the
-//! servers in use break on both (see `call.rs`).
+//! What does not: what to do without an answer, which whoever knows the request decides; and, on
+//! purpose, any `grpc-timeout` header or cancellation on the wire, because the servers in use break
+//! on both (see `call.rs`).
 
 mod breaker;
 mod call;
@@ -31,9 +32,11 @@ mod dtype;
 mod endpoint;
 mod error;
 mod infer;
+mod members;
 mod options;
 mod proto;
 pub mod repository;
+mod schedule;
 mod server;
 mod service_time;
 mod set;
@@ -50,6 +53,7 @@ pub use endpoint::EndpointState;
 pub use error::{ControlError, EndpointError, InferError, ModelFault};
 pub use infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
 pub use options::EndpointOptions;
+pub use schedule::{Batching, LaneState, QueueState, QueueTotals, Scheduler};
 pub use server::{
     DurationStatistic, ModelDescription, ModelStatistics, ServerMetadata, TensorMetadata,
 };

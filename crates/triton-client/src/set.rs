@@ -1,9 +1,14 @@
 //! The endpoints that serve the same models, behind one handle.
 //!
-//! Calls go to the endpoint with the fewest calls out among those whose breaker lets one
-//! through. There are no retries here: whether there is time for one, the caller knows.
+//! Inference goes through [`Scheduler`]s; control questions go to the endpoint with the fewest calls
+//! out among those whose breaker lets one through.
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    sync::{Arc, Weak},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -14,31 +19,33 @@ use crate::{
     describe::describe,
     dial::Dial,
     endpoint::{Endpoint, EndpointState},
-    error::{ControlError, EndpointError, InferError},
-    infer::{InferRequest, InferResponse},
+    error::{ControlError, EndpointError},
+    members::Members,
     options::EndpointOptions,
     proto::{ModelReadyRequest, ModelStatisticsRequest, ServerLiveRequest},
+    schedule::{Batching, QueueState, Scheduler},
     server::{ModelDescription, ModelStatistics, ServerMetadata},
 };
 
 /// Triton endpoints that serve the same models. Cloning is cheap and shares everything.
 #[derive(Clone)]
 pub struct EndpointSet {
-    first: Arc<Endpoint>,
-    others: Arc<[Arc<Endpoint>]>,
+    members: Arc<Members>,
 }
 
 impl EndpointSet {
-    /// Endpoints at `http://host:port` (gRPC without TLS). Connects at the first call.
+    /// Endpoints at `http://host:port` (gRPC without TLS) or `unix:/path/to/socket`. Each connects at
+    /// its first call.
+    ///
+    /// # Errors
+    /// A URL names no endpoint, or there is none.
     pub fn new(urls: &[String], options: EndpointOptions) -> Result<Self, EndpointError> {
-        let (first, others) = urls.split_first().ok_or(EndpointError::Empty)?;
-        let endpoint = |url: &String| {
-            let dial = Dial::tcp(url, &options)?;
-            Ok(Endpoint::new(url.trim().into(), dial, options.clone()))
-        };
+        if urls.is_empty() {
+            return Err(EndpointError::Empty);
+        }
+        let endpoints: Result<Vec<_>, _> = urls.iter().map(|url| dial(url, &options)).collect();
         Ok(Self {
-            first: endpoint(first)?,
-            others: others.iter().map(endpoint).collect::<Result<_, _>>()?,
+            members: Members::new(endpoints?, options),
         })
     }
 
@@ -49,34 +56,61 @@ impl EndpointSet {
         F: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let dial = Dial::custom(connect, &options);
-        Self {
-            first: Endpoint::new(name.into(), dial, options),
-            others: Arc::new([]),
-        }
+        let set = Self {
+            members: Members::new(Vec::new(), options),
+        };
+        set.add_with_connector(name, connect);
+        set
     }
 
-    /// Runs one inference and answers by `deadline`, whatever the server does; when nothing comes,
-    /// the answer is as late as the timer, which may fire up to 2 ms late. So with less than that
-    /// left, nothing is sent and the answer is [`InferError::Infeasible`].
+    /// Another endpoint that is reached by `connect`.
+    pub fn add_with_connector<C, F, S>(&self, name: &str, connect: C)
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let options = &self.members.options;
+        let dial = Dial::custom(connect, options);
+        let endpoint = Endpoint::new(name.into(), dial, options.clone());
+        self.members.change(|endpoints| endpoints.push(endpoint));
+    }
+
+    /// Another endpoint; it is given calls from now on. False if it was there already.
     ///
-    /// When the waiter leaves (at the deadline, or because this future is dropped), the call on
-    /// the wire runs on by itself; see the crate's documentation for why.
-    pub async fn infer(
-        &self,
-        request: InferRequest,
-        deadline: Instant,
-    ) -> Result<InferResponse, InferError> {
-        self.choose().infer(request, deadline).await
+    /// # Errors
+    /// The URL names no endpoint.
+    pub fn add(&self, url: &str) -> Result<bool, EndpointError> {
+        let endpoint = dial(url, &self.members.options)?;
+        Ok(self.members.change(|endpoints| {
+            let is_new = endpoints
+                .iter()
+                .all(|known| known.name() != endpoint.name());
+            endpoints.extend(is_new.then_some(endpoint));
+            is_new
+        }))
     }
 
-    /// How long a call of that model is expected to take at the best endpoint; `None` if no call
-    /// completed within the last 5 s.
-    pub fn predicted(&self, model: &str) -> Option<Duration> {
-        let now = Instant::now();
-        self.all()
-            .filter_map(|endpoint| endpoint.times.predicted(model, now))
-            .min()
+    /// The endpoint of that URL is given no more calls; those that are out are answered. False if it
+    /// was not there.
+    pub fn remove(&self, url: &str) -> bool {
+        self.members.change(|endpoints| {
+            let before = endpoints.len();
+            endpoints.retain(|endpoint| endpoint.name() != url.trim());
+            endpoints.len() < before
+        })
+    }
+
+    /// Asks one model on behalf of one decision (`flow`). Whoever asks the same version with the same
+    /// `batching` waits in the same queue, whose calls the flows share fairly.
+    pub fn scheduler(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        batching: Batching,
+        flow: &str,
+    ) -> Scheduler {
+        Scheduler::new(&self.members, model, version, batching, flow)
     }
 
     /// The model as all endpoints have it, for whoever pins a version and may then be sent to any of
@@ -98,10 +132,11 @@ impl EndpointSet {
         deadline: Instant,
     ) -> Result<ModelDescription, ControlError> {
         let now = Instant::now();
-        let admitted = self.all().filter(|endpoint| endpoint.would_admit(now));
+        let all = self.members.endpoints();
+        let admitted = all.iter().filter(|endpoint| endpoint.would_admit(now));
         let mut asked: Vec<Arc<Endpoint>> = admitted.cloned().collect();
         if asked.is_empty() {
-            asked.extend(self.all().cloned());
+            asked.extend(all.iter().cloned());
         }
         describe(&asked, model, deadline).await
     }
@@ -118,7 +153,8 @@ impl EndpointSet {
             name: model.to_owned(),
             version: version.unwrap_or_default().to_owned(),
         };
-        let asked = self.choose().ask(
+        let endpoint = self.choose()?;
+        let asked = endpoint.ask(
             |mut client| async move { client.model_ready(request).await },
             deadline,
         );
@@ -127,7 +163,8 @@ impl EndpointSet {
 
     /// Whether the server answers at all.
     pub async fn server_live(&self, deadline: Instant) -> Result<bool, ControlError> {
-        let asked = self.choose().ask(
+        let endpoint = self.choose()?;
+        let asked = endpoint.ask(
             |mut client| async move { client.server_live(ServerLiveRequest {}).await },
             deadline,
         );
@@ -137,7 +174,7 @@ impl EndpointSet {
     /// The server's name and version. From it, the endpoint learns whether its server outlives
     /// cancellation.
     pub async fn server_metadata(&self, deadline: Instant) -> Result<ServerMetadata, ControlError> {
-        self.choose().learn_server(deadline).await
+        self.choose()?.learn_server(deadline).await
     }
 
     /// Counters by version, of one model or (`""`) of all.
@@ -150,7 +187,8 @@ impl EndpointSet {
             name: model.to_owned(),
             version: String::new(),
         };
-        let asked = self.choose().ask(
+        let endpoint = self.choose()?;
+        let asked = endpoint.ask(
             |mut client| async move { client.model_statistics(request).await },
             deadline,
         );
@@ -164,21 +202,31 @@ impl EndpointSet {
 
     /// Every endpoint's state.
     pub fn states(&self) -> Vec<EndpointState> {
-        self.all().map(|endpoint| endpoint.state()).collect()
+        let endpoints = self.members.endpoints();
+        endpoints.iter().map(|endpoint| endpoint.state()).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        std::iter::once(&self.first).chain(self.others.iter())
+    /// Every queue's state: one for each model, version and batching that is asked.
+    pub fn queues(&self) -> Vec<QueueState> {
+        let models = self.members.models.lock();
+        let models: Vec<_> = models.values().filter_map(Weak::upgrade).collect();
+        models.iter().map(|model| model.state()).collect()
     }
 
-    fn choose(&self) -> &Arc<Endpoint> {
-        if self.others.is_empty() {
-            return &self.first;
-        }
+    fn choose(&self) -> Result<Arc<Endpoint>, ControlError> {
         let now = Instant::now();
         let rank = |endpoint: &&Arc<Endpoint>| (!endpoint.would_admit(now), endpoint.in_flight());
-        self.all().min_by_key(rank).unwrap_or(&self.first)
+        let endpoints = self.members.endpoints();
+        let chosen = endpoints.iter().min_by_key(rank);
+        chosen.cloned().ok_or_else(|| ControlError::Unreachable {
+            message: "there is no endpoint".to_owned(),
+        })
     }
+}
+
+fn dial(url: &str, options: &EndpointOptions) -> Result<Arc<Endpoint>, EndpointError> {
+    let dial = Dial::tcp(url, options)?;
+    Ok(Endpoint::new(url.trim().into(), dial, options.clone()))
 }
 
 impl fmt::Debug for EndpointSet {

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use features::{Catalog, Plan};
 use local_model::LocalModel;
 use tokio::sync::Notify;
-use triton_client::{EndpointSet, ModelConfig};
+use triton_client::{Batching, EndpointSet, ModelConfig};
 
 use self::fit::Fit;
 use crate::{
@@ -239,7 +239,7 @@ pub(crate) fn bind(
         refused: Vec::new(),
     };
     for (tier, model) in fitted {
-        bound.add(tier, model, remote);
+        bound.add(tier, model, remote, &definition.name);
     }
     Ok(bound)
 }
@@ -250,6 +250,7 @@ impl Bound {
         tier: &TierDefinition,
         model: Option<(BoundModel, Arc<KnownModel>)>,
         remote: &Remote,
+        decision: &str,
     ) {
         let sentence = model.as_ref().and_then(|(_, known)| known.refused.clone());
         self.refused
@@ -261,7 +262,13 @@ impl Bound {
                 name,
                 slice: *slice,
                 requires,
-                bound: model.and_then(|(bound, _)| Some((bound, remote.endpoints.clone()?))),
+                bound: model.and_then(|(bound, known)| {
+                    let endpoints = remote.endpoints.as_ref()?;
+                    let batching = Batching::of(&known.config);
+                    let version = Some(&*known.version);
+                    let scheduler = endpoints.scheduler(&bound.model, version, batching, decision);
+                    Some((bound, scheduler))
+                }),
                 refresh: Arc::clone(&remote.refresh),
             }),
             TierKind::Onnx { .. } => self.chain.in_process.push(OnnxTier {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use features::FeatureRow;
 use tokio::{sync::Notify, time::Instant};
-use triton_client::{EndpointSet, InferRequest, InputTensor};
+use triton_client::{InferRequest, InputTensor, Scheduler};
 
 use super::{Scored, SkipReason, bound::BoundModel};
 
@@ -17,7 +17,7 @@ pub(crate) struct TritonTier {
     /// Views without which it is not asked.
     pub(crate) requires: Vec<String>,
     /// `None` until Triton serves a model that fits.
-    pub(crate) bound: Option<(BoundModel, EndpointSet)>,
+    pub(crate) bound: Option<(BoundModel, Scheduler)>,
     /// Told when the bound version is served no more.
     pub(crate) refresh: Arc<Notify>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct TritonTier {
 impl TritonTier {
     /// Asks until `until`.
     pub(crate) async fn ask(&self, row: &FeatureRow, until: Instant) -> Result<Scored, SkipReason> {
-        let (bound, endpoints) = self.bound.as_ref().ok_or(SkipReason::NotReady)?;
+        let (bound, scheduler) = self.bound.as_ref().ok_or(SkipReason::NotReady)?;
         if self.requires.iter().any(|view| row.view_missing(view)) {
             return Err(SkipReason::FeaturesMissing);
         }
@@ -46,18 +46,21 @@ impl TritonTier {
             inputs,
             outputs: bound.outputs.clone(),
         };
-        let response = endpoints.infer(request, until).await.map_err(|error| {
-            if error.is_not_ready() {
-                self.refresh.notify_one();
-            }
-            tracing::debug!(tier = %self.name, %error, "Triton did not answer");
-            SkipReason::from(&error)
-        })?;
+        let response = scheduler
+            .infer(request, 0.0, until)
+            .await
+            .map_err(|error| {
+                if error.is_not_ready() {
+                    self.refresh.notify_one();
+                }
+                tracing::debug!(tier = %self.name, %error, "Triton did not answer");
+                SkipReason::from(&error)
+            })?;
         let output = |name: &str| {
             response
                 .outputs
                 .iter()
-                .find(|output| output.name == name)
+                .find(|output| *output.name == *name)
                 .map(|output| (output.dtype, &*output.data))
         };
         let scores = bound.scores(output).ok_or(SkipReason::Error)?;

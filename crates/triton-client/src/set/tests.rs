@@ -1,8 +1,8 @@
 //! What several endpoints say of a model, on a paused clock.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use fake_triton::{FakeModel, FakeTriton, Step};
+use fake_triton::{FakeModel, FakeTriton};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
     time::{advance, sleep},
@@ -12,7 +12,6 @@ use super::*;
 use crate::{breaker::BreakerState, options::EndpointOptions};
 
 const MS: Duration = Duration::from_millis(1);
-const UNAVAILABLE: i32 = 14;
 
 fn model(versions: &[&str], features: &str) -> FakeModel {
     let model = FakeModel::new("m").versions(versions);
@@ -26,17 +25,15 @@ fn fake(versions: &[&str], features: &str) -> FakeTriton {
 
 /// A set of endpoints named `a`, `b`, ….
 fn set(fakes: &[&FakeTriton]) -> EndpointSet {
-    let names = ["a", "b", "c"].iter().zip(fakes);
-    let mut endpoints = names.map(|(name, fake)| {
+    let mut fakes = ["a", "b", "c"].iter().zip(fakes);
+    let (name, first) = fakes.next().expect("an endpoint");
+    let connect = first.connector();
+    let set = EndpointSet::with_connector(name, move || connect(), EndpointOptions::default());
+    for (name, fake) in fakes {
         let connect = fake.connector();
-        let options = EndpointOptions::default();
-        let dial = Dial::custom(move || connect(), &options);
-        Endpoint::new((*name).into(), dial, options)
-    });
-    EndpointSet {
-        first: endpoints.next().expect("an endpoint"),
-        others: endpoints.collect(),
+        set.add_with_connector(name, move || connect());
     }
+    set
 }
 
 async fn describe(set: &EndpointSet) -> Result<ModelDescription, ControlError> {
@@ -129,7 +126,12 @@ async fn the_versions_are_those_that_every_endpoint_serves() {
     );
     let set = set(&[&a, &b, &c]);
     assert_eq!(agreed(&set).await, versions(&["1", "2"], "same"));
-    assert!(set.all().all(|endpoint| endpoint.survives_cancellation()));
+    let endpoints = set.members.endpoints();
+    assert!(
+        endpoints
+            .iter()
+            .all(|endpoint| endpoint.survives_cancellation())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,23 +163,13 @@ async fn an_endpoint_that_does_not_answer_is_left_out() {
 async fn an_endpoint_whose_breaker_is_open_is_not_asked_unless_all_are() {
     let (a, b) = (fake(&["1"], "same"), fake(&["1", "2"], "same"));
     let set = set(&[&a, &b]);
-    let open = async |endpoint: &Arc<Endpoint>, fake: &FakeTriton| {
-        fake.push("m", vec![Step::error(UNAVAILABLE, "down"); 5]);
-        for _ in 0..5 {
-            let request = InferRequest {
-                model: "m".into(),
-                version: None,
-                id: String::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-            };
-            let _ = endpoint.infer(request, Instant::now() + MS * 20).await;
-        }
-        assert_eq!(endpoint.state().state, BreakerState::Open);
+    let open = |endpoint: usize| {
+        set.members.endpoints()[endpoint].eject("down");
+        assert_eq!(set.states()[endpoint].state, BreakerState::Open);
     };
-    open(&set.first, &a).await;
+    open(0);
     assert_eq!(agreed(&set).await, versions(&["1", "2"], "same"));
-    open(&set.others[0], &b).await;
+    open(1);
     assert_eq!(agreed(&set).await, versions(&["1"], "same"), "all are open");
     advance(MS * 200).await;
     assert_eq!(

@@ -40,16 +40,12 @@ async fn an_answer_is_checked_and_complete(client: &EndpointSet) {
     let two = request("mlp", vec![fp32("x", &[2, 40], &rows)]);
     let answer = ask(client, two).await.expect("an answer");
     let y = answer.output("y").expect("the output");
-    assert_eq!(
-        (y.dtype, y.shape.as_slice()),
-        (Dtype::Fp32, [2, 1].as_slice())
-    );
+    assert_eq!((y.dtype, &*y.shape), (Dtype::Fp32, [2, 1].as_slice()));
     assert_eq!(
         &y.data[..],
         [780.0_f32.to_le_bytes(), 2380.0_f32.to_le_bytes()].concat()
     );
-    assert_eq!(answer.model_version, "1");
-    assert!(client.predicted("mlp").is_some());
+    assert_eq!(&*answer.model_version, "1");
 }
 
 async fn every_type_comes_back_bit_for_bit(client: &EndpointSet) {
@@ -82,15 +78,15 @@ async fn every_type_comes_back_bit_for_bit(client: &EndpointSet) {
         let name = format!("{}_out", sent.name);
         let back = answer.output(&name).expect("every input comes back");
         assert_eq!(
-            (back.dtype, &back.shape, &back.data),
-            (sent.dtype, &sent.shape, &sent.data)
+            (back.dtype, &*back.shape, &back.data),
+            (sent.dtype, &*sent.shape, &sent.data)
         );
     }
     let none = request("types", vec![input("bytes", Dtype::Uint8, &[0], vec![])]);
     let answer = ask(client, none)
         .await
         .expect("an empty tensor is a tensor");
-    assert_eq!(answer.outputs[0].shape, [0]);
+    assert_eq!(&*answer.outputs[0].shape, [0]);
 }
 
 /// tonic's own default would refuse more than 4 MiB.

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use testkit::Triton;
 use tokio::time::Instant;
 use triton_client::{
-    Dtype, EndpointOptions, EndpointSet, InferError, InferRequest, InferResponse, InputTensor,
+    Batching, Dtype, EndpointOptions, EndpointSet, InferError, InferRequest, InferResponse,
+    InputTensor,
 };
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -110,5 +111,20 @@ pub(crate) async fn ask(
     client: &EndpointSet,
     request: InferRequest,
 ) -> Result<InferResponse, InferError> {
-    client.infer(request, soon()).await
+    ask_by(client, request, soon()).await
+}
+
+/// Through a queue of its own, unmerged.
+pub(crate) async fn ask_by(
+    client: &EndpointSet,
+    request: InferRequest,
+    deadline: Instant,
+) -> Result<InferResponse, InferError> {
+    let version = request.version.clone();
+    let batching = Batching {
+        instances: 63,
+        ..Batching::none()
+    };
+    let scheduler = client.scheduler(&request.model, version.as_deref(), batching, "test");
+    scheduler.infer(request, 0.0, deadline).await
 }

@@ -100,7 +100,7 @@ async fn a_version_retires(control: &Control, client: &EndpointSet, repository: 
         .expect("a version 2");
     control.load("mlp", soon()).await.expect("loaded anew");
     let answer = ask(client, mlp()).await.expect("version 2 answers");
-    assert_eq!(answer.model_version, "2");
+    assert_eq!(&*answer.model_version, "2");
     let answer = loop {
         match ask(client, first.clone()).await {
             Ok(_) => sleep(MS * 20).await, // it is on its way out

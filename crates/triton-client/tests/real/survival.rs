@@ -12,7 +12,7 @@ use testkit::Triton;
 use tokio::time::{Instant, sleep};
 use triton_client::{BreakerState, EndpointOptions, EndpointSet, InferError, ModelFault};
 
-use crate::client::{MS, ask, client, client_with, mlp, repository, slow};
+use crate::client::{MS, ask, ask_by, client, client_with, mlp, repository, slow};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn survival() {
@@ -49,7 +49,7 @@ async fn impatient_callers_do_not_harm_it(triton: &Triton) {
             } else {
                 slow(f32::from(call % 8))
             };
-            tokio::spawn(async move { client.infer(request, Instant::now() + MS * 6).await })
+            tokio::spawn(async move { ask_by(&client, request, Instant::now() + MS * 6).await })
         });
         let wave: Vec<_> = wave.collect();
         for call in wave {
@@ -87,7 +87,7 @@ async fn trickle(
     let mut answers = Vec::new();
     loop {
         let at = Instant::now();
-        let answer = client.infer(mlp(), at + MS * 50).await.map(drop);
+        let answer = ask_by(client, mlp(), at + MS * 50).await.map(drop);
         let stop = done(&answer);
         answers.push(answer);
         if stop {
@@ -166,7 +166,7 @@ async fn restarted_under_load(triton: &mut Triton) {
         tokio::spawn(async move {
             loop {
                 let up = restarted.load(Ordering::Relaxed);
-                match client.infer(mlp(), Instant::now() + MS * 50).await {
+                match ask_by(&client, mlp(), Instant::now() + MS * 50).await {
                     Ok(_) if up => return,
                     Err(InferError::Caller { message }) => panic!("{message}"),
                     _ => sleep(MS * 2).await,

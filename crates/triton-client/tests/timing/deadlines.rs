@@ -15,7 +15,7 @@ async fn the_waiter_leaves_at_the_deadline_and_the_call_runs_on() {
     assert_eq!(client.states()[0].in_flight, 0);
     assert_eq!(fake.abandoned("m"), 0, "nothing is cancelled on the wire");
     assert_eq!(
-        client.predicted("m"),
+        client.predicted(),
         Some(MS * 60),
         "a call nobody waited for still teaches"
     );
@@ -79,7 +79,7 @@ async fn a_call_that_is_predicted_late_is_infeasible_without_a_call() {
     let fake = fake().script("m", [Step::after(MS * 50)]);
     let client = client(&fake);
     infer(&client, MS * 80).await.expect("an answer");
-    assert_eq!(client.predicted("m"), Some(MS * 50));
+    assert_eq!(client.predicted(), Some(MS * 50));
     let late = Err(InferError::Infeasible { predicted: MS * 50 });
     assert_eq!(infer(&client, MS * 40).await, late);
     assert_eq!(fake.calls("m"), 1);
@@ -87,7 +87,7 @@ async fn a_call_that_is_predicted_late_is_infeasible_without_a_call() {
         .await
         .expect("there is time for this one");
     advance(Duration::from_secs(6)).await;
-    assert_eq!(client.predicted("m"), None);
+    assert_eq!(client.predicted(), None);
     infer(&client, MS * 10)
         .await
         .expect("an old prediction binds nobody");
@@ -121,8 +121,8 @@ async fn more_calls_than_slots_are_overload() {
             ..Default::default()
         },
     );
-    let late = |client: &EndpointSet| {
-        let client = client.clone();
+    let late = |client: &Arc<Client>| {
+        let client = Arc::clone(client);
         tokio::spawn(async move { infer(&client, MS * 10).await })
     };
     let (first, second) = (late(&client), late(&client));

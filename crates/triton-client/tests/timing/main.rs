@@ -1,8 +1,10 @@
 //! Timing, exactly: on a paused clock against the fake, without a kernel in between.
 
 mod deadlines;
+mod endpoints;
 mod health;
 mod replies;
+mod schedule;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +12,8 @@ use bytes::Bytes;
 use fake_triton::{FakeModel, FakeTriton, ReceivedRequest, Step, Tensor};
 use tokio::time::{Instant, advance, sleep};
 use triton_client::{
-    BreakerState, ControlError, Dtype, EndpointOptions, EndpointSet, InferError, InferRequest,
-    InferResponse, InputTensor, ModelFault,
+    Batching, BreakerState, ControlError, Dtype, EndpointOptions, EndpointSet, InferError,
+    InferRequest, InferResponse, InputTensor, ModelFault, Scheduler,
 };
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -33,13 +35,43 @@ pub(crate) fn fake() -> FakeTriton {
     FakeTriton::new().model(model.answer(double))
 }
 
-pub(crate) fn client(fake: &FakeTriton) -> EndpointSet {
+/// One endpoint, and a queue for `m` that sends every request as it is.
+pub(crate) struct Client {
+    pub(crate) set: EndpointSet,
+    pub(crate) scheduler: Scheduler,
+}
+
+impl Client {
+    pub(crate) fn new(set: EndpointSet, batching: Batching) -> Arc<Self> {
+        let scheduler = set.scheduler("m", None, batching, "test");
+        Arc::new(Self { set, scheduler })
+    }
+
+    pub(crate) fn predicted(&self) -> Option<Duration> {
+        self.set.queues()[0].lanes[0].predicted
+    }
+}
+
+impl std::ops::Deref for Client {
+    type Target = EndpointSet;
+
+    fn deref(&self) -> &EndpointSet {
+        &self.set
+    }
+}
+
+pub(crate) fn client(fake: &FakeTriton) -> Arc<Client> {
     client_with(fake, EndpointOptions::default())
 }
 
-pub(crate) fn client_with(fake: &FakeTriton, options: EndpointOptions) -> EndpointSet {
+pub(crate) fn client_with(fake: &FakeTriton, options: EndpointOptions) -> Arc<Client> {
     let connector = fake.connector();
-    EndpointSet::with_connector("fake", move || connector(), options)
+    let set = EndpointSet::with_connector("fake", move || connector(), options);
+    let batching = Batching {
+        instances: 8,
+        ..Batching::none()
+    };
+    Client::new(set, batching)
 }
 
 pub(crate) fn request() -> InferRequest {
@@ -61,13 +93,11 @@ pub(crate) fn request() -> InferRequest {
     }
 }
 
-pub(crate) async fn infer(
-    client: &EndpointSet,
-    budget: Duration,
-) -> Result<InferResponse, InferError> {
-    client.infer(request(), Instant::now() + budget).await
+pub(crate) async fn infer(client: &Client, budget: Duration) -> Result<InferResponse, InferError> {
+    let deadline = Instant::now() + budget;
+    client.scheduler.infer(request(), 0.0, deadline).await
 }
 
-pub(crate) fn state(client: &EndpointSet) -> BreakerState {
+pub(crate) fn state(client: &Client) -> BreakerState {
     client.states()[0].state
 }

@@ -6,12 +6,9 @@ use super::*;
 async fn answers_with_the_rows_that_came() {
     let fake = fake();
     let answer = infer(&client(&fake), MS * 50).await.expect("an answer");
-    assert_eq!(answer.model_version, "1");
+    assert_eq!(&*answer.model_version, "1");
     let y = answer.output("y").expect("the output");
-    assert_eq!(
-        (y.dtype, y.shape.as_slice()),
-        (Dtype::Fp32, [1, 2].as_slice())
-    );
+    assert_eq!((y.dtype, &*y.shape), (Dtype::Fp32, [1, 2].as_slice()));
     assert_eq!(
         &y.data[..],
         [3.0_f32.to_le_bytes(), (-4.0_f32).to_le_bytes()].concat()
@@ -49,10 +46,15 @@ async fn versions_that_are_gone_and_models_that_load() {
         version: Some(Arc::from("7")),
         ..request()
     };
-    let answer = client
-        .infer(old, Instant::now() + MS * 20)
-        .await
-        .expect_err("no such version");
+    let ask = async |request: InferRequest| {
+        let version = request.version.as_deref();
+        let scheduler = client.scheduler(&request.model, version, Batching::none(), "test");
+        let answer = scheduler
+            .infer(request, 0.0, Instant::now() + MS * 20)
+            .await;
+        answer.expect_err("it is not served")
+    };
+    let answer = ask(old).await;
     assert!(answer.is_version_gone() && answer.is_not_ready());
     fake.set_ready("m", false);
     let answer = infer(&client, MS * 20).await.expect_err("it is loading");
@@ -61,10 +63,7 @@ async fn versions_that_are_gone_and_models_that_load() {
         model: Arc::from("nope"),
         ..request()
     };
-    let answer = client
-        .infer(unknown, Instant::now() + MS * 20)
-        .await
-        .expect_err("unknown");
+    let answer = ask(unknown).await;
     assert!(matches!(
         answer,
         InferError::Model {
@@ -121,7 +120,8 @@ async fn outputs_are_slices_of_the_frame() {
         ..request()
     };
     let answer = client(&fake)
-        .infer(all, Instant::now() + MS * 50)
+        .scheduler
+        .infer(all, 0.0, Instant::now() + MS * 50)
         .await
         .expect("an answer");
     let [y, z] = &answer.outputs[..] else {
@@ -149,7 +149,9 @@ async fn the_fake_answers_over_tcp_too() {
     ] {
         let client = EndpointSet::new(&[url], EndpointOptions::default()).expect("a URL");
         let deadline = Instant::now() + MS * 5000;
-        client.infer(request(), deadline).await.expect("an answer");
+        let scheduler = client.scheduler("m", None, Batching::none(), "test");
+        let answer = scheduler.infer(request(), 0.0, deadline).await;
+        answer.expect("an answer");
     }
 }
 

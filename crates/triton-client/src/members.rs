@@ -1,0 +1,72 @@
+//! Which endpoints there are, now: read by every call, changed at run time.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tower::retry::budget::TpsBudget;
+
+use crate::{endpoint::Endpoint, options::EndpointOptions, schedule::Models};
+
+/// Of a hundred requests, so many may be sent a second time…
+const RETRY_SHARE: f32 = 0.2;
+/// …and so many a second in any case.
+const MIN_RETRIES_PER_SECOND: u32 = 10;
+/// How long a request counts for the share.
+const RETRY_MEMORY: Duration = Duration::from_secs(10);
+
+/// The endpoints of a set, and what their queues share.
+pub(crate) struct Members {
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    generation: AtomicU64,
+    changing: Mutex<()>,
+    pub(crate) options: EndpointOptions,
+    /// Bounds what is sent a second time, so that trouble is not answered with more load.
+    pub(crate) retries: TpsBudget,
+    pub(crate) models: Mutex<Models>,
+}
+
+impl Members {
+    pub(crate) fn new(endpoints: Vec<Arc<Endpoint>>, options: EndpointOptions) -> Arc<Self> {
+        Arc::new(Self {
+            endpoints: ArcSwap::from_pointee(endpoints),
+            generation: AtomicU64::new(1),
+            changing: Mutex::new(()),
+            options,
+            retries: TpsBudget::new(RETRY_MEMORY, MIN_RETRIES_PER_SECOND, RETRY_SHARE),
+            models: Mutex::new(Models::new()),
+        })
+    }
+
+    pub(crate) fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// Grows with every change.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Changes which endpoints there are. Those that go finish the calls that are out.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Vec<Arc<Endpoint>>) -> T) -> T {
+        let _one_at_a_time = self.changing.lock();
+        let mut endpoints = self.endpoints().to_vec();
+        let outcome = change(&mut endpoints);
+        self.endpoints.store(Arc::new(endpoints));
+        self.generation.fetch_add(1, Ordering::Release);
+        outcome
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.endpoints().iter()).finish()
+    }
+}

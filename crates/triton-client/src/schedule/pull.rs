@@ -1,0 +1,337 @@
+//! An endpoint with a free slot takes what is most urgent, asks, and hands out the answers, until
+//! nothing waits.
+//!
+//! A pull runs in a task of its own, and so does what it has on the wire: whoever waits may leave.
+//! When a call is still out at `slow_call`, the slot goes to another pull, since that call may never
+//! come back; it is then bounded by the endpoint's own limit of calls that are out.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use tokio::time::Instant;
+use tower::retry::budget::Budget;
+
+use super::{
+    Model, merge,
+    queue::{Choice, Waiting},
+    state::{Job, State},
+};
+use crate::{
+    call::{Answer, Call},
+    endpoint::{Admitted, Endpoint},
+    error::{InferError, ModelFault},
+    infer::InferResponse,
+};
+
+type Batch = Vec<Waiting<Job>>;
+
+/// What an endpoint has taken from the queue.
+struct Turn {
+    admitted: Admitted,
+    batch: Batch,
+    how: How,
+}
+
+/// What its calls are for, besides their answers.
+#[derive(Clone, Copy)]
+struct How {
+    /// It is expected to be late, and sent to learn whether that still holds.
+    trial: bool,
+    /// A probe that takes longer has failed.
+    slow_probe: Option<Duration>,
+}
+
+/// Lets the endpoint that was given a slot pull.
+pub(super) fn start(model: &Arc<Model>, endpoint: Option<Arc<Endpoint>>) {
+    if let Some(endpoint) = endpoint {
+        tokio::spawn(pull(Arc::clone(model), endpoint));
+    }
+}
+
+/// The same refusal for all of them.
+pub(super) fn refuse(batch: Batch, error: &InferError) {
+    for waiting in batch {
+        // A waiter that has left is no error.
+        let _ = waiting.content.answer.send(Err(error.clone()));
+    }
+}
+
+async fn pull(model: Arc<Model>, endpoint: Arc<Endpoint>) {
+    // Requests that are being read this very moment join the batch.
+    tokio::task::yield_now().await;
+    let mut first = true;
+    while let Some(turn) = model.take_turn(&endpoint, first) {
+        first = false;
+        if !model.run(&endpoint, turn).await {
+            return;
+        }
+    }
+}
+
+impl Model {
+    /// The most urgent requests that the endpoint can make in time; `None`, and the slot is given
+    /// back, if there are none or the endpoint may not be called.
+    fn take_turn(self: &Arc<Self>, endpoint: &Arc<Endpoint>, first: bool) -> Option<Turn> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.on_their_way -= usize::from(first);
+        state.follow(&self.members, now);
+        let expired = state.expire(now);
+        let turn = self.choose(&mut state, endpoint, now);
+        if turn.is_none()
+            && let Some(lane) = state.lane(endpoint)
+        {
+            lane.slots.give_back();
+        }
+        let too_late = InferError::Infeasible {
+            predicted: state.soonest(1, now).unwrap_or_default(),
+        };
+        // Without a turn: this endpoint is not asked to try again at once.
+        let summoned = turn.as_ref().and_then(|_| state.summon(now));
+        let (stranded, why) = state.stranded(now);
+        drop(state);
+        refuse(expired, &too_late);
+        refuse(stranded, &why);
+        start(self, summoned);
+        turn
+    }
+
+    fn choose(&self, state: &mut State, endpoint: &Arc<Endpoint>, now: Instant) -> Option<Turn> {
+        let at = state.lanes.iter().position(|lane| lane.is_of(endpoint))?;
+        if state.queue.rows() == 0 || state.lanes[at].absent(now).is_some() {
+            return None;
+        }
+        let admitted = endpoint.admit(now).ok()?;
+        let probe = admitted.is_probe();
+        let slow_probe = probe.then(|| state.probe_limit(endpoint, 1, now)).flatten();
+        let elsewhere = state.is_served_elsewhere(endpoint, now);
+        let times = &mut state.lanes[at].times;
+        let may_try = probe || times.trial_is_due(now);
+        let max_bytes = self.members.options.max_message_bytes;
+        let max_rows = if probe { 1 } else { self.batching.max_rows };
+        let (mut bytes, mut due, mut trial) = (0, None::<Instant>, false);
+        let snap = |rows| self.batching.snap(rows);
+        let batch = state.queue.take(max_rows, snap, |candidate, first, rows| {
+            let Job {
+                request, failed_at, ..
+            } = &candidate.content;
+            let failed_here = failed_at
+                .as_ref()
+                .is_some_and(|at| Arc::ptr_eq(at, endpoint));
+            if failed_here && elsewhere {
+                return Choice::Skip;
+            }
+            let deadline = candidate.place.deadline;
+            let predicted = times.predicted(rows + candidate.rows, now);
+            let back = now + predicted.unwrap_or_default();
+            let Some(first) = first else {
+                trial = back > deadline;
+                if trial && !may_try {
+                    return Choice::Skip;
+                }
+                (bytes, due) = (request.size_bytes(), Some(deadline));
+                return Choice::Take;
+            };
+            bytes += request.size_bytes();
+            if trial || bytes > max_bytes || due.is_some_and(|due| back > due) {
+                return Choice::Stop;
+            }
+            if back > deadline || !merge::fit_together(&first.content.request, request) {
+                bytes -= request.size_bytes();
+                return Choice::Skip;
+            }
+            due = due.min(Some(deadline));
+            Choice::Take
+        });
+        if batch.is_empty() {
+            return None;
+        }
+        if trial {
+            times.try_again(now);
+        }
+        let how = How {
+            trial: trial || probe,
+            slow_probe,
+        };
+        Some(Turn {
+            admitted,
+            batch,
+            how,
+        })
+    }
+
+    /// Asks, and hands out the answers. False if the slot was given up meanwhile.
+    async fn run(self: &Arc<Self>, endpoint: &Arc<Endpoint>, turn: Turn) -> bool {
+        let Turn {
+            admitted,
+            batch,
+            how,
+        } = turn;
+        let (mut admitted, mut batches) = (Some(admitted), vec![batch]);
+        while let Some(mut batch) = batches.pop() {
+            let leave = admitted
+                .take()
+                .map_or_else(|| endpoint.admit(Instant::now()), Ok);
+            let leave = match leave {
+                Ok(leave) => leave,
+                Err(error) => {
+                    refuse(batch, &error);
+                    continue;
+                }
+            };
+            let rows: Vec<usize> = batch.iter().map(|waiting| waiting.rows).collect();
+            let request = merge::merge(batch.iter().map(|waiting| &waiting.content.request));
+            let mut call = Call::send(leave, request, how.slow_probe);
+            let Some((answer, took)) = call.prompt_answer().await else {
+                self.gave_up_slot(endpoint, rows.iter().sum());
+                batches
+                    .into_iter()
+                    .for_each(|half| refuse(half, &InferError::Deadline));
+                let left = batch
+                    .iter_mut()
+                    .map(|waiting| waiting.content.answer.closed());
+                let left = async { drop(join_all(left).await) };
+                if let Some(answer) = call.late_answer(left).await {
+                    hand_out(batch, parts(answer, &rows));
+                }
+                return false;
+            };
+            self.answered(endpoint, &answer, rows.iter().sum(), took, how.trial);
+            match parts(answer, &rows) {
+                Err(error) if blames_a_row(&error) && rows.len() > 1 && self.may_halve() => {
+                    batch.retain(|waiting| !waiting.content.answer.is_closed());
+                    let second = batch.split_off(batch.len() / 2);
+                    let halves = [second, batch].into_iter();
+                    batches.extend(halves.filter(|half| !half.is_empty()));
+                }
+                Err(error) if blames_the_endpoint(&error) => {
+                    self.fail_over(endpoint, batch, &error);
+                }
+                parts => hand_out(batch, parts),
+            }
+        }
+        true
+    }
+
+    fn may_halve(&self) -> bool {
+        let may = self.members.retries.withdraw();
+        self.state.lock().totals.halved += u64::from(may);
+        may
+    }
+
+    /// A prompt answer: what it says about the endpoint.
+    fn answered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        answer: &Answer,
+        rows: usize,
+        took: Duration,
+        trial: bool,
+    ) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.sent(rows);
+        let still_waiting = state.queue.rows() > 0;
+        if let Some(lane) = state.lane(endpoint) {
+            match answer {
+                Ok(_) => {
+                    lane.answered(rows, took, trial, now);
+                    lane.slots.answered(rows, still_waiting, now);
+                    state.judge_outlier(endpoint, rows, now);
+                }
+                Err(error) if lacks_model(error) => lane.lacks_model(error, now),
+                Err(_) => {}
+            }
+        }
+        let (stranded, why) = state.stranded(now);
+        drop(state);
+        refuse(stranded, &why);
+    }
+
+    /// A call is still out, and its slot is for others.
+    fn gave_up_slot(self: &Arc<Self>, endpoint: &Arc<Endpoint>, rows: usize) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.sent(rows);
+        if let Some(lane) = state.lane(endpoint) {
+            lane.slots.give_back();
+        }
+        let summoned = state.summon(now);
+        let (stranded, why) = state.stranded(now);
+        drop(state);
+        refuse(stranded, &why);
+        start(self, summoned);
+    }
+
+    /// Lets requests wait for another endpoint, those that have the time and have not done so yet.
+    fn fail_over(self: &Arc<Self>, endpoint: &Arc<Endpoint>, batch: Batch, error: &InferError) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let elsewhere = state.is_served_elsewhere(endpoint, now);
+        let soonest = state.soonest(1, now).unwrap_or_default();
+        let mut refused = Vec::new();
+        for mut waiting in batch {
+            let job = &mut waiting.content;
+            let in_time = now + soonest <= waiting.place.deadline && !job.answer.is_closed();
+            let may = elsewhere && in_time && job.failed_at.is_none();
+            if may && self.members.retries.withdraw() {
+                job.failed_at = Some(Arc::clone(endpoint));
+                state.totals.retried += 1;
+                state.queue.put_back(waiting);
+            } else {
+                refused.push(waiting);
+            }
+        }
+        let summoned = state.summon(now);
+        drop(state);
+        refuse(refused, error);
+        start(self, summoned);
+    }
+}
+
+/// The answer to each request of the batch. One that was sent alone has whatever came.
+fn parts(answer: Answer, rows: &[usize]) -> Result<Vec<InferResponse>, InferError> {
+    match rows {
+        [_] => Ok(vec![answer?]),
+        rows => merge::split(&answer?, rows),
+    }
+}
+
+fn hand_out(batch: Batch, parts: Result<Vec<InferResponse>, InferError>) {
+    match parts {
+        Ok(parts) => {
+            for (waiting, part) in batch.into_iter().zip(parts) {
+                // A waiter that has left is no error.
+                let _ = waiting.content.answer.send(Ok(part));
+            }
+        }
+        Err(error) => refuse(batch, &error),
+    }
+}
+
+/// Whether one request of a batch may have failed all of it.
+fn blames_a_row(error: &InferError) -> bool {
+    matches!(
+        error,
+        InferError::Caller { .. }
+            | InferError::Model {
+                fault: ModelFault::Failed | ModelFault::WrongOutput,
+                ..
+            }
+    )
+}
+
+/// Whether another endpoint may answer what this one did not.
+fn blames_the_endpoint(error: &InferError) -> bool {
+    matches!(error, InferError::Server { .. } | InferError::Overloaded) || lacks_model(error)
+}
+
+fn lacks_model(error: &InferError) -> bool {
+    matches!(
+        error,
+        InferError::Model {
+            fault: ModelFault::Unknown | ModelFault::VersionGone | ModelFault::NotReady,
+            ..
+        }
+    )
+}
