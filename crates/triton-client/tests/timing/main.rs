@@ -1,5 +1,7 @@
 //! Timing, exactly: on a paused clock against the fake, without a kernel in between.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 mod deadlines;
 mod endpoints;
 mod health;
