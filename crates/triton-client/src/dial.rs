@@ -1,10 +1,13 @@
-//! How an endpoint is reached: over TCP, or over whatever a test connects.
+//! How an endpoint is reached: over TCP, a Unix socket, or whatever a test connects.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, path::Path, sync::Arc};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{error::EndpointError, options::EndpointOptions};
@@ -26,9 +29,31 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// `http://host:port`, or just `host:port`.
-    pub(crate) fn tcp(url: &str, options: &EndpointOptions) -> Result<Self, EndpointError> {
+    /// `http://host:port`, just `host:port`, or `unix:/path/to/socket`.
+    pub(crate) fn to(url: &str, options: &EndpointOptions) -> Result<Self, EndpointError> {
         let url = url.trim();
+        match url.strip_prefix("unix:") {
+            Some(path) => Self::unix(url, path, options),
+            None => Self::tcp(url, options),
+        }
+    }
+
+    fn unix(url: &str, path: &str, options: &EndpointOptions) -> Result<Self, EndpointError> {
+        if !path.starts_with('/') {
+            return Err(EndpointError::Url {
+                url: url.to_owned(),
+                reason: "the socket's absolute path is expected, as in unix:/run/triton.sock:28001"
+                    .into(),
+            });
+        }
+        let path: Arc<Path> = Path::new(path).into();
+        Ok(Self::custom(
+            move || UnixStream::connect(Arc::clone(&path)),
+            options,
+        ))
+    }
+
+    fn tcp(url: &str, options: &EndpointOptions) -> Result<Self, EndpointError> {
         // A login would end up in logs and metrics.
         if let Some((_, rest)) = url.rsplit_once('@') {
             return Err(EndpointError::Url {

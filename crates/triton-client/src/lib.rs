@@ -33,6 +33,7 @@ mod endpoint;
 mod error;
 mod infer;
 mod members;
+mod names;
 mod options;
 mod proto;
 pub mod repository;

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tower::retry::budget::TpsBudget;
 
-use crate::{endpoint::Endpoint, options::EndpointOptions, schedule::Models};
+use crate::{endpoint::Endpoint, names::Name, options::EndpointOptions, schedule::Models};
 
 /// Of a hundred requests, so many may be sent a second time…
 const RETRY_SHARE: f32 = 0.2;
@@ -31,11 +31,18 @@ pub(crate) struct Members {
     /// Bounds what is sent a second time, so that trouble is not answered with more load.
     pub(crate) retries: TpsBudget,
     pub(crate) models: Mutex<Models>,
+    /// Names whose addresses are members, now.
+    pub(crate) names: Vec<Name>,
 }
 
 impl Members {
-    pub(crate) fn new(endpoints: Vec<Arc<Endpoint>>, options: EndpointOptions) -> Arc<Self> {
+    pub(crate) fn new(
+        endpoints: Vec<Arc<Endpoint>>,
+        names: Vec<Name>,
+        options: EndpointOptions,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            names,
             endpoints: ArcSwap::from_pointee(endpoints),
             generation: AtomicU64::new(1),
             changing: Mutex::new(()),

@@ -21,6 +21,7 @@ use crate::{
     endpoint::{Endpoint, EndpointState},
     error::{ControlError, EndpointError},
     members::Members,
+    names::{self, Name},
     options::EndpointOptions,
     proto::{ModelReadyRequest, ModelStatisticsRequest, ServerLiveRequest},
     schedule::{Batching, QueueState, Scheduler},
@@ -34,8 +35,8 @@ pub struct EndpointSet {
 }
 
 impl EndpointSet {
-    /// Endpoints at `http://host:port` (gRPC without TLS) or `unix:/path/to/socket`. Each connects at
-    /// its first call.
+    /// Endpoints at `http://host:port` (gRPC without TLS), `unix:/path/to/socket`, or all those behind
+    /// `dns://host:port` (see [`Self::follow_names`]). Each connects at its first call.
     ///
     /// # Errors
     /// A URL names no endpoint, or there is none.
@@ -43,10 +44,24 @@ impl EndpointSet {
         if urls.is_empty() {
             return Err(EndpointError::Empty);
         }
-        let endpoints: Result<Vec<_>, _> = urls.iter().map(|url| dial(url, &options)).collect();
+        let (mut endpoints, mut names) = (Vec::new(), Vec::new());
+        for url in urls {
+            match Name::parse(url) {
+                Some(name) => names.push(name?),
+                None => endpoints.push(dial(url, &options)?),
+            }
+        }
         Ok(Self {
-            members: Members::new(endpoints?, options),
+            members: Members::new(endpoints, names, options),
         })
+    }
+
+    /// Resolves the names among the URLs again and again, and lets the endpoints follow. Never ends.
+    pub async fn follow_names(&self) {
+        let names = self.members.names.iter();
+        let followed = names.map(|name| name.follow(&self.members, names::system));
+        futures::future::join_all(followed).await;
+        std::future::pending().await
     }
 
     /// One endpoint that is reached by `connect`, e.g. over an in-memory pipe.
@@ -57,7 +72,7 @@ impl EndpointSet {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let set = Self {
-            members: Members::new(Vec::new(), options),
+            members: Members::new(Vec::new(), Vec::new(), options),
         };
         set.add_with_connector(name, connect);
         set
@@ -225,7 +240,7 @@ impl EndpointSet {
 }
 
 fn dial(url: &str, options: &EndpointOptions) -> Result<Arc<Endpoint>, EndpointError> {
-    let dial = Dial::tcp(url, options)?;
+    let dial = Dial::to(url, options)?;
     Ok(Endpoint::new(url.trim().into(), dial, options.clone()))
 }
 
