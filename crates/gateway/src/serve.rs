@@ -130,6 +130,10 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     admin_gate.open(admin::routes(admin));
     tokio::spawn(upkeep(metrics, stop.clone()));
     let (routes, health) = service.routes(config.server.body_timeout);
+    if let Some(endpoints) = service.binder.remote.endpoints.clone() {
+        let stop = stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(endpoints.follow_names()).await });
+    }
     tokio::spawn(service.follow_triton(stop.clone()));
     health.set(true).await;
     gate.open(routes);

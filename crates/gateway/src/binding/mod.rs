@@ -147,7 +147,8 @@ impl Decision {
         self.report_readiness();
     }
 
-    fn report_readiness(&self) {
+    /// Whether each tier has a model, as a metric.
+    pub(crate) fn report_readiness(&self) {
         let bound = self.bound.load();
         for tier in &self.definition.tiers {
             self.metrics.tier_ready(

@@ -4,9 +4,13 @@
 
 mod decision;
 pub mod logs;
+pub mod triton;
+
+use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 
 pub use self::decision::DecisionMetrics;
 use crate::rejection::Kind;
@@ -22,6 +26,9 @@ const STAGE_BUCKETS: [f64; 18] = [
     0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25,
 ];
 
+/// A gauge that nobody has set for so long is forgotten.
+const GAUGE_MAX_AGE: Duration = Duration::from_secs(30);
+
 /// Counters that belong to no decision.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -32,11 +39,18 @@ impl Telemetry {
     /// Registers the counters.
     pub fn new() -> Self {
         describe();
-        gauge!("gavel_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Self {
+        triton::describe();
+        let telemetry = Self {
             rejected: Kind::ALL
                 .map(|kind| counter!("gavel_rejections_total", "kind" => kind.name())),
-        }
+        };
+        telemetry.refresh();
+        telemetry
+    }
+
+    /// Sets what does not change: a gauge that is not set for a while is forgotten.
+    pub fn refresh(&self) {
+        gauge!("gavel_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     }
 
     /// Counts a refused request.
@@ -68,6 +82,8 @@ pub fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheu
             Matcher::Full("gavel_stage_duration_seconds".into()),
             &STAGE_BUCKETS,
         )?
+        // What is gone (an endpoint, a model's version) is not shown as it last was.
+        .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_MAX_AGE))
         .install_recorder()
 }
 
@@ -112,14 +128,6 @@ fn describe() {
     describe_gauge!(
         "gavel_tier_ready",
         "1 when the tier's model is loaded and fits."
-    );
-    describe_gauge!(
-        "gavel_endpoint_state",
-        "A Triton endpoint's breaker: 1 for the state that it is in."
-    );
-    describe_gauge!(
-        "gavel_endpoint_in_flight",
-        "Calls out at a Triton endpoint, those that nobody awaits included."
     );
     describe_gauge!("gavel_build_info", "1, with the version.");
 }

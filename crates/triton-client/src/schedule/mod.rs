@@ -55,6 +55,7 @@ pub struct Scheduler {
 /// One model's queue over a set of endpoints. It lives as long as somebody asks it or waits in it.
 pub(crate) struct Model {
     name: Arc<str>,
+    version: Option<Arc<str>>,
     batching: Batching,
     members: Arc<Members>,
     state: Mutex<State>,
@@ -90,6 +91,7 @@ impl Scheduler {
             let state = State::new(members, &batching, Instant::now());
             let model = Arc::new(Model {
                 name: name.into(),
+                version: version.map(Arc::from),
                 batching,
                 members: Arc::clone(members),
                 state: Mutex::new(state),
@@ -126,7 +128,8 @@ impl Scheduler {
 
 impl Model {
     pub(crate) fn state(&self) -> QueueState {
-        self.state.lock().describe(&self.name, Instant::now())
+        let state = self.state.lock();
+        state.describe(&self.name, self.version.as_ref(), Instant::now())
     }
 }
 

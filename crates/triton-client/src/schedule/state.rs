@@ -30,6 +30,8 @@ pub(crate) struct Job {
 pub struct QueueState {
     /// The model.
     pub model: Arc<str>,
+    /// Its version; `None` for whichever is the newest.
+    pub version: Option<Arc<str>>,
     /// Rows that wait for a slot.
     pub waiting_rows: usize,
     /// Counts since the queue began.
@@ -347,7 +349,12 @@ impl State {
         place.deadline.checked_sub(needed).unwrap_or(now)
     }
 
-    pub(crate) fn describe(&self, model: &Arc<str>, now: Instant) -> QueueState {
+    pub(crate) fn describe(
+        &self,
+        model: &Arc<str>,
+        version: Option<&Arc<str>>,
+        now: Instant,
+    ) -> QueueState {
         let lanes = self.lanes.iter().map(|lane| LaneState {
             endpoint: lane.endpoint.name().into(),
             slots: lane.slots.limit(),
@@ -357,6 +364,7 @@ impl State {
         });
         QueueState {
             model: Arc::clone(model),
+            version: version.cloned(),
             waiting_rows: self.queue.rows(),
             totals: self.totals,
             lanes: lanes.collect(),

@@ -1,4 +1,6 @@
-//! The admin port: metrics, probes, and why a tier is not ready.
+//! The admin port: metrics, probes, why a tier is not ready, and which endpoints there are.
+
+mod endpoints;
 
 use std::sync::{
     Arc,
@@ -15,9 +17,9 @@ use axum::{
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
-use triton_client::{BreakerState, EndpointSet};
+use triton_client::EndpointSet;
 
-use crate::{binding::Decision, decision::TierDefinition, pipeline::Gateway};
+use crate::{binding::Decision, decision::TierDefinition, pipeline::Gateway, telemetry::triton};
 
 /// What the admin port shows.
 #[derive(Clone, Debug)]
@@ -46,23 +48,25 @@ pub fn routes(admin: Admin) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/admin/decisions", get(decisions))
+        .route(
+            "/admin/endpoints",
+            get(endpoints::list)
+                .post(endpoints::add)
+                .delete(endpoints::remove),
+        )
         .with_state(admin)
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     gauge!("gavel_in_flight").set(admin.gateway.admission.in_flight() as f64);
-    for endpoint in admin.endpoints.iter().flat_map(EndpointSet::states) {
-        let name = endpoint.name.to_string();
-        gauge!("gavel_endpoint_in_flight", "endpoint" => name.clone())
-            .set(endpoint.in_flight as f64);
-        for state in [
-            BreakerState::Closed,
-            BreakerState::Open,
-            BreakerState::HalfOpen,
-        ] {
-            let is = f64::from(u8::from(endpoint.state == state));
-            gauge!("gavel_endpoint_state", "endpoint" => name.clone(), "state" => state.to_string()).set(is);
-        }
+    admin.gateway.telemetry.refresh();
+    admin
+        .gateway
+        .decisions
+        .iter()
+        .for_each(Decision::report_readiness);
+    if let Some(endpoints) = &admin.endpoints {
+        triton::report(endpoints);
     }
     (
         [("content-type", "text/plain; version=0.0.4")],
@@ -90,19 +94,8 @@ async fn not_ready() -> Response {
 
 async fn decisions(State(admin): State<Admin>) -> Json<Value> {
     let decisions: Vec<Value> = admin.gateway.decisions.iter().map(decision).collect();
-    let endpoints: Vec<Value> = admin
-        .endpoints
-        .iter()
-        .flat_map(EndpointSet::states)
-        .map(|endpoint| {
-            json!({
-                "endpoint": &*endpoint.name,
-                "state": endpoint.state.to_string(),
-                "why": endpoint.why.as_deref(),
-                "in_flight": endpoint.in_flight,
-            })
-        })
-        .collect();
+    let endpoints = endpoints::states(&admin);
+    let endpoints: Vec<Value> = endpoints.iter().map(endpoints::endpoint).collect();
     Json(json!({"decisions": decisions, "endpoints": endpoints}))
 }
 
