@@ -5,6 +5,9 @@
 //! ([`Triton::stop`]: SIGSTOP), kill it, start it again on the same port. The interface is
 //! synchronous, so it needs no runtime and works under a paused clock.
 //!
+//! What a network does to a server, [`Proxy`] does: it delays, trickles, cuts, resets and goes
+//! silent, in between.
+//!
 //! A part that is missing is never skipped: the test fails with a sentence that says what to
 //! install.
 
@@ -17,10 +20,12 @@ mod cluster;
 mod http;
 mod port;
 mod process;
+mod proxy;
 mod redis;
 mod triton;
 
 pub use cluster::RedisCluster;
 pub use port::free_port;
+pub use proxy::{Proxy, Target};
 pub use redis::Redis;
 pub use triton::Triton;
