@@ -50,11 +50,12 @@ impl Redis {
         Self::launch(folder, Some(certificates), &[])
     }
 
-    /// A node that waits to be made part of a cluster, whose nodes talk on `bus_port`.
-    pub(crate) fn start_node(bus_port: u16) -> Self {
+    /// A node that waits to be made part of a cluster, whose nodes talk on `bus_port`, with more
+    /// arguments for redis-server.
+    pub(crate) fn start_node(bus_port: u16, extra: &[&str]) -> Self {
         let bus_port = bus_port.to_string();
-        let extra = ["--cluster-enabled", "yes", "--cluster-port", &bus_port];
-        Self::launch(folder(), None, &extra)
+        let node = ["--cluster-enabled", "yes", "--cluster-port", &bus_port];
+        Self::launch(folder(), None, &[&node, extra].concat())
     }
 
     fn launch(folder: TempDir, tls: Option<Certificates>, extra: &[&str]) -> Self {

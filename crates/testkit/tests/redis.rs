@@ -50,3 +50,14 @@ fn a_cluster_forms() {
     assert_eq!(cluster.nodes.len(), 3);
     assert!(cluster.url().starts_with("redis-cluster://127.0.0.1:"));
 }
+
+#[test]
+fn a_replica_takes_the_place_of_a_master_that_dies() {
+    let mut cluster = RedisCluster::start_with_replicas();
+    assert_eq!(cluster.nodes.len(), 6);
+    cluster.nodes[0].kill();
+    cluster.wait_for_failover(0);
+    for node in &cluster.nodes[1..] {
+        assert_eq!(ping(node).expect("an answer"), "+PONG\r\n");
+    }
+}
