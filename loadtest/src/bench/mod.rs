@@ -1,0 +1,14 @@
+//! Real servers, systems side by side, and what each measurement says.
+
+mod capacity;
+mod measure;
+mod plan;
+mod reference;
+mod run;
+mod servers;
+
+pub use measure::{CpuUs, Groups, Load, Measured, Measurement, measure};
+pub use plan::{Effort, Plan};
+pub use reference::{LearnError, learn};
+pub use run::{BenchError, Settings, run};
+pub use servers::{Programs, StartError};

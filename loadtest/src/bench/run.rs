@@ -1,0 +1,264 @@
+//! A benchmark from nothing to its records: servers, references, rounds.
+
+use std::{fmt, io, path::PathBuf, rc::Rc};
+
+use super::{
+    capacity::capacity,
+    measure::{Groups, Load, Measured, Measurement, measure},
+    plan::{Offered, Plan, Scenario, System},
+    reference::{self, LearnError, learn},
+    servers::{Backends, From, Programs, Server, StartError},
+};
+use crate::{
+    expected::Expected,
+    os::ProcessGroup,
+    pipe::{FEATURES, Payment, Pipe, PipeError},
+    questions::{self, Question, QuestionsError},
+    report::{Record, RecordsError, Writer},
+    wire::{Format, Requests, Target, Tier},
+};
+
+/// HTTP/2 connections that all callers share.
+const GRPC_CONNECTIONS: usize = 4;
+
+/// What to run, and where the records go.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The programs under test.
+    pub programs: Programs,
+    /// Which loads.
+    pub plan: Plan,
+    /// Arrivals and questions follow from it.
+    pub seed: u64,
+    /// The file of records.
+    pub records: PathBuf,
+}
+
+/// Why there is no benchmark.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// A server does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The examples cannot be read.
+    #[error(transparent)]
+    Questions(#[from] QuestionsError),
+    /// A system gives no reference.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// No tensors for Triton.
+    #[error("the tensors cannot be made: {0}")]
+    Pipe(#[from] PipeError),
+    /// The operating system.
+    #[error("measuring: {0}")]
+    Io(#[from] io::Error),
+    /// The records cannot be written.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// Two systems disagree before any load.
+    #[error("{system} scores question {question} {found:?}, Gavel's primary {expected:?}: they must be the same bits")]
+    Disagreement {
+        /// Which.
+        system: &'static str,
+        /// The question's place.
+        question: usize,
+        /// The system's score.
+        found: f64,
+        /// Gavel's.
+        expected: Option<f64>,
+    },
+}
+
+/// Everything that runs while systems are measured.
+struct Bench {
+    backends: Backends,
+    gavel: Server,
+    pipe: Server,
+    questions: Vec<Question>,
+    tensors: Vec<[f32; FEATURES]>,
+    expected: Rc<Expected>,
+}
+
+/// Runs the plan and writes a record a measurement. Must run inside a [`tokio::task::LocalSet`].
+///
+/// # Errors
+/// As [`BenchError`] says; records that were written stay.
+pub async fn run(settings: &Settings) -> Result<(), BenchError> {
+    let plan = &settings.plan;
+    let bench = Bench::start(settings).await?;
+    let mut writer = Writer::create(&settings.records)?;
+    let capacity = match plan.needs_capacity() {
+        true => Some(bench.capacity(settings).await?),
+        false => None,
+    };
+    let (mut done, all) = (0, plan.measurements());
+    for round in 0..plan.rounds {
+        for scenario in &plan.scenarios {
+            let systems = scenario.systems.len();
+            for turn in 0..systems {
+                let system = scenario.systems[(turn + round) % systems];
+                let load = load_of(scenario, capacity);
+                let measurement = bench.measurement(settings, load, round);
+                let measured = bench.measure(system, &measurement).await?;
+                let record = record(scenario, system, round, &measurement, &measured);
+                done += 1;
+                say(format_args!("[{done}/{all}] {record}"));
+                writer.write(&record)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Bench {
+    async fn start(settings: &Settings) -> Result<Self, BenchError> {
+        let mut questions = questions::read(questions::repository_root())?;
+        for question in &mut questions {
+            question.budget_ms = Some(settings.plan.budget.as_secs_f64() * 1e3);
+        }
+        say(format_args!("starting Triton and Redis"));
+        let backends = Backends::start(settings.programs.clone())?;
+        let mut expected = Expected::new(questions.len());
+        say(format_args!("learning the right answers to {} questions", questions.len()));
+        for (from, tier) in [(From::Secondary, Tier::Secondary), (From::Rules, Tier::Rules)] {
+            let gavel = backends.gavel(from).await?;
+            learn(&mut expected, &questions, gavel.address, tier).await?;
+        }
+        let gavel = backends.gavel(From::Primary).await?;
+        learn(&mut expected, &questions, gavel.address, Tier::Primary).await?;
+        let pipe = backends.pipe().await?;
+        let tensors = tensors(&backends, &questions).await?;
+        let bench = Self {
+            backends,
+            gavel,
+            pipe,
+            questions,
+            tensors,
+            expected: Rc::new(expected),
+        };
+        bench.compare_bits().await?;
+        Ok(bench)
+    }
+
+    /// Every system's score of each question is the primary's, to the bit.
+    async fn compare_bits(&self) -> Result<(), BenchError> {
+        for system in System::ALL {
+            let target = self.target(system)?;
+            let answers = reference::ask_each(&target, self.questions.len(), Tier::Primary).await?;
+            for (question, answer) in answers.into_iter().enumerate() {
+                let expected = self.expected.score(question, Tier::Primary);
+                if expected.map(f64::to_bits) != Some(answer.score.to_bits()) {
+                    return Err(BenchError::Disagreement {
+                        system: system.name(),
+                        question,
+                        found: answer.score,
+                        expected,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn capacity(&self, settings: &Settings) -> Result<f64, BenchError> {
+        let measurement = self.measurement(settings, Load::Closed { callers: 1 }, 0);
+        Ok(capacity(&self.target(System::Gavel)?, &measurement).await?)
+    }
+
+    async fn measure(
+        &self,
+        system: System,
+        measurement: &Measurement,
+    ) -> Result<Measured, BenchError> {
+        let groups = Groups {
+            gateway: match system {
+                System::Direct => None,
+                System::Pipe => Some(self.pipe.group()),
+                _ => Some(self.gavel.group()),
+            },
+            triton: Some(ProcessGroup(self.backends.triton.pid())),
+            store: match system {
+                System::Direct => None,
+                _ => Some(ProcessGroup(self.backends.redis.pid())),
+            },
+        };
+        Ok(measure(&self.target(system)?, groups, measurement).await?)
+    }
+
+    fn measurement(&self, settings: &Settings, load: Load, round: usize) -> Measurement {
+        Measurement {
+            load,
+            questions: self.questions.len(),
+            seed: settings.seed.wrapping_add(round as u64),
+            budget: settings.plan.budget,
+            warm_up: settings.plan.warm_up,
+            measured: settings.plan.measured,
+            expected: Rc::clone(&self.expected),
+        }
+    }
+
+    fn target(&self, system: System) -> Result<Target, BenchError> {
+        let gavel = |format| {
+            let requests = Requests::to_gavel(&self.questions, format);
+            Target::new(self.gavel.address, requests, GRPC_CONNECTIONS)
+        };
+        Ok(match system {
+            System::Gavel => gavel(Format::Json),
+            System::GavelProtobuf => gavel(Format::Protobuf),
+            System::GavelGrpc => gavel(Format::Grpc),
+            System::Pipe => {
+                let requests = Requests::to_gavel(&self.questions, Format::Json);
+                Target::new(self.pipe.address, requests, GRPC_CONNECTIONS)
+            }
+            System::Direct => {
+                let url = &self.backends.triton.grpc_url;
+                let address = url.trim_start_matches("http://").parse();
+                let address = address.map_err(io::Error::other)?;
+                Target::new(address, Requests::to_triton(&self.tensors), GRPC_CONNECTIONS)
+            }
+        })
+    }
+}
+
+async fn tensors(
+    backends: &Backends,
+    questions: &[Question],
+) -> Result<Vec<[f32; FEATURES]>, PipeError> {
+    let pipe = Pipe::connect(&backends.redis.url(), &backends.triton.grpc_url).await?;
+    let mut tensors = Vec::with_capacity(questions.len());
+    for question in questions {
+        let json = question.to_json();
+        let payment: Payment<'_> = serde_json::from_slice(&json)?;
+        tensors.push(pipe.features(&payment).await?);
+    }
+    Ok(tensors)
+}
+
+fn load_of(scenario: &Scenario, capacity: Option<f64>) -> Load {
+    match scenario.offered {
+        Offered::Callers(callers) => Load::Closed { callers },
+        Offered::PerSecond(rate) => Load::Open { rate },
+        Offered::TimesCapacity(times) => Load::Open {
+            rate: times * capacity.unwrap_or_default(),
+        },
+    }
+}
+
+fn record(
+    scenario: &Scenario,
+    system: System,
+    round: usize,
+    measurement: &Measurement,
+    measured: &Measured,
+) -> Record {
+    let offered = match measurement.load {
+        Load::Open { rate } => Some(rate),
+        Load::Closed { .. } | Load::Trace(_) => None,
+    };
+    Record::new(&scenario.name, system.name(), round, offered, measured)
+}
+
+/// Progress, on standard error.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    eprintln!("bench: {line}");
+}

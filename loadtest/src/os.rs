@@ -1,0 +1,101 @@
+//! What the operating system says of processes: CPU time and memory of a process group.
+
+use std::{fs, time::Duration};
+
+/// A server with all its processes: those of one process group, which its leader's id names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessGroup(pub u32);
+
+impl ProcessGroup {
+    /// CPU time in user and kernel mode that its living processes have used.
+    pub fn cpu(self) -> Duration {
+        let ticks: u64 = self.members().map(|stat| stat.cpu_ticks).sum();
+        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// Resident memory of its living processes.
+    pub fn resident_bytes(self) -> u64 {
+        let pages: u64 = self.members().map(|stat| stat.resident_pages).sum();
+        pages * rustix::param::page_size() as u64
+    }
+
+    /// Resident memory of its leader alone, which is quicker to read.
+    pub fn leader_resident_bytes(self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        let pages = Stat::parse(&stat).map_or(0, |stat| stat.resident_pages);
+        pages * rustix::param::page_size() as u64
+    }
+
+    fn members(self) -> impl Iterator<Item = Stat> {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes.filter_map(move |entry| {
+            let name = entry.file_name();
+            name.to_str()?.parse::<u32>().ok()?;
+            // A process that has just ended has no file any more.
+            let stat = Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?)?;
+            (stat.group == self.0).then_some(stat)
+        })
+    }
+}
+
+/// The loader's own CPU time.
+pub fn own_cpu() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = Stat::parse(&stat).map_or(0, |stat| stat.cpu_ticks);
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The fields of `/proc/PID/stat` that are used; see proc_pid_stat(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    group: u32,
+    cpu_ticks: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    fn parse(line: &str) -> Option<Self> {
+        // The program's name may hold spaces and brackets; what follows its last bracket does not.
+        let (_, rest) = line.rsplit_once(')')?;
+        let fields: Vec<_> = rest.split_ascii_whitespace().collect();
+        // The manual counts from 1, and `rest` begins with field 3.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Self {
+            group: u32::try_from(field(5)?).ok()?,
+            cpu_ticks: field(14)? + field(15)?,
+            resident_pages: field(24)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_does_not_shift_fields() {
+        let line = "4022 (a b) R (c) S 1 4000 3999 0 -1 4194560 9 0 0 0 120 30 7 5 20 0 9 0 100 1024 77 \
+                    18446744073709551615 1 1 0";
+        let stat = Stat {
+            group: 4000,
+            cpu_ticks: 150,
+            resident_pages: 77,
+        };
+        assert_eq!(Stat::parse(line), Some(stat));
+        assert_eq!(Stat::parse("4022 (short) S 1"), None);
+        assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn our_own_group_has_memory_and_uses_time() {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let group = ProcessGroup(Stat::parse(&stat).unwrap().group);
+        assert!(group.resident_bytes() > 100_000);
+        let before = own_cpu();
+        let mut x = 1_u64;
+        while own_cpu() == before {
+            x = std::hint::black_box(x.wrapping_mul(3));
+        }
+        assert!(group.cpu() >= before);
+    }
+}

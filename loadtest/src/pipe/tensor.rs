@@ -1,0 +1,131 @@
+//! The 33 floats of the primary model, in its order: `decisions/features.toml` as straight code.
+
+use super::{
+    Payment,
+    stored::{Card, Shop},
+};
+
+/// Width of the primary model's input.
+pub const FEATURES: usize = 33;
+
+const EARTH_RADIUS_KM: f64 = 6371.0088;
+const SECONDS_PER_DAY: f64 = 86_400.0;
+const LONGEST_GAP_S: f64 = 7_776_000.0;
+const AMOUNTS: [f64; 8] = [10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 750.0, 900.0];
+const HOURS: [f64; 4] = [6.0, 12.0, 18.0, 22.0];
+const CURRENCIES: [&str; 12] = [
+    "EUR", "USD", "GBP", "JPY", "CNY", "INR", "BRL", "RUB", "CHF", "CAD", "AUD", "MXN",
+];
+const PROVIDERS: [&str; 10] = [
+    "American Express",
+    "Diners Club / Carte Blanche",
+    "Discover",
+    "JCB 15 digit",
+    "JCB 16 digit",
+    "Maestro",
+    "Mastercard",
+    "VISA 13 digit",
+    "VISA 16 digit",
+    "VISA 19 digit",
+];
+
+/// One row of the primary model. A card or a store that the online store does not know counts with
+/// the defaults of `features.toml`.
+#[rustfmt::skip]
+pub(super) fn tensor(payment: &Payment<'_>, card: Option<&Card>, shop: Option<&Shop>) -> [f32; FEATURES] {
+    let inputs = &payment.inputs;
+    let amount = inputs.amount;
+    let of_card = |feature: fn(&Card) -> f32| card.map_or(0.0, feature).into();
+    let of_shop = |feature: fn(&Shop) -> f32| shop.map_or(0.0, feature).into();
+    let card_mean: f64 = of_card(|card| card.txn_amount_mean_30d);
+    let card_max: f64 = of_card(|card| card.txn_amount_max_30d);
+    let shop_mean: f64 = of_shop(|shop| shop.txn_amount_mean_30d);
+    let last_txn_at = card.and_then(|card| card.last_txn_at);
+    let present_share = shop.and_then(|shop| shop.customer_present_share_30d);
+
+    // A payment without a timestamp counts as noon on a Wednesday, and as long after the last one.
+    let time = inputs.timestamp.map(|timestamp| timestamp as f64);
+    let hour = time.map_or(12.0, |time| (time.rem_euclid(SECONDS_PER_DAY) / 3600.0).floor().min(23.0));
+    let day = time.map_or(2.0, |time| ((time / SECONDS_PER_DAY).floor() + 3.0).rem_euclid(7.0));
+    let gap_s = time.map_or(LONGEST_GAP_S, |time| time - last_txn_at.unwrap_or(0) as f64).clamp(0.0, LONGEST_GAP_S);
+
+    let place = |latitude: f64, longitude: f64| (latitude, longitude);
+    let (from_lat, from_lng) = card.map_or((0.0, 0.0), |card| place(card.last_lat, card.last_lng));
+    let (to_lat, to_lng) = shop.map_or((0.0, 0.0), |shop| place(shop.lat, shop.lng));
+    let travel_km = haversine_km(from_lat, from_lng, to_lat, to_lng);
+
+    [
+        amount,
+        log1p(amount),
+        below(&AMOUNTS, amount),
+        ratio(amount, card_mean, 1.0),
+        ratio(amount, card_max, 1.0),
+        ratio(amount, shop_mean, 1.0),
+        amount - card_mean,
+        flag(inputs.customer_present),
+        hour,
+        day,
+        below(&HOURS, hour),
+        of_card(|card| card.txn_count_24h),
+        of_card(|card| card.txn_count_7d),
+        of_card(|card| card.txn_count_30d),
+        log1p(of_card(|card| card.txn_amount_sum_7d)),
+        card_mean,
+        card_max,
+        of_card(|card| card.distinct_stores_30d),
+        log1p(gap_s),
+        flag(last_txn_at.is_none()),
+        of_shop(|shop| shop.txn_count_24h),
+        of_shop(|shop| shop.txn_count_7d),
+        of_shop(|shop| shop.txn_count_30d),
+        shop_mean,
+        of_shop(|shop| shop.txn_amount_max_30d),
+        present_share.unwrap_or(0.5).into(),
+        of_shop(|shop| shop.distinct_cards_30d),
+        log1p(travel_km),
+        log1p(ratio(travel_km, gap_s / 3600.0, 0.0)),
+        index(&CURRENCIES, &inputs.currency),
+        bucket(&inputs.currency, 16),
+        bucket(&inputs.country, 32),
+        index(&PROVIDERS, &inputs.provider),
+    ]
+    .map(|value| value.clamp(f32::MIN.into(), f32::MAX.into()) as f32)
+}
+
+fn log1p(x: f64) -> f64 {
+    x.max(0.0).ln_1p()
+}
+
+fn ratio(a: f64, b: f64, default: f64) -> f64 {
+    let ratio = a / b;
+    if ratio.is_finite() { ratio } else { default }
+}
+
+fn flag(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
+}
+
+/// How many boundaries are at most x.
+fn below(boundaries: &[f64], x: f64) -> f64 {
+    boundaries.partition_point(|boundary| *boundary <= x) as f64
+}
+
+/// Place in a vocabulary, counted from 1; 0 when it is not there.
+fn index(vocabulary: &[&str], text: &str) -> f64 {
+    let place = vocabulary.iter().position(|word| *word == text);
+    place.map_or(0.0, |place| (place + 1) as f64)
+}
+
+fn bucket(text: &str, buckets: u32) -> f64 {
+    // Reading from a slice does not fail.
+    let hash = murmur3::murmur3_32(&mut text.as_bytes(), 0).unwrap_or_default();
+    f64::from(hash % buckets)
+}
+
+fn haversine_km(lat1: f64, lng1: f64, lat2: f64, lng2: f64) -> f64 {
+    let (phi1, phi2) = (lat1.to_radians(), lat2.to_radians());
+    let half_dphi = (lat2 - lat1).to_radians() / 2.0;
+    let half_dlambda = (lng2 - lng1).to_radians() / 2.0;
+    let a = half_dphi.sin().powi(2) + phi1.cos() * phi2.cos() * half_dlambda.sin().powi(2);
+    2.0 * EARTH_RADIUS_KM * a.clamp(0.0, 1.0).sqrt().asin()
+}

@@ -1,0 +1,66 @@
+//! How a question is asked: clients that cost little, because they share the cores with what they
+//! measure.
+//!
+//! Requests are encoded before the run. A connection of HTTP/1.1 carries one question at a time; one
+//! of HTTP/2 many.
+
+mod answer;
+mod encode;
+mod grpc;
+mod http1;
+mod response;
+
+use std::{net::SocketAddr, rc::Rc};
+
+pub use answer::{Answer, Tier};
+pub use encode::{Format, Requests};
+pub use grpc::{GrpcCaller, GrpcTarget};
+pub use http1::{HttpCaller, HttpTarget};
+
+use crate::load::{Caller, Outcome};
+
+/// A system under load: where it listens, and how it is asked.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Over HTTP/1.1.
+    Http(Rc<HttpTarget>),
+    /// Over gRPC.
+    Grpc(Rc<GrpcTarget>),
+}
+
+impl Target {
+    /// `connections` bounds those of HTTP/2, which callers share.
+    pub fn new(address: SocketAddr, requests: Requests, connections: usize) -> Self {
+        if requests.format().is_grpc() {
+            Target::Grpc(Rc::new(GrpcTarget::new(address, requests, connections)))
+        } else {
+            Target::Http(Rc::new(HttpTarget::new(address, requests)))
+        }
+    }
+
+    /// One more caller.
+    pub fn caller(&self) -> AnyCaller {
+        match self {
+            Target::Http(target) => AnyCaller::Http(HttpCaller::new(Rc::clone(target))),
+            Target::Grpc(target) => AnyCaller::Grpc(GrpcCaller::new(Rc::clone(target))),
+        }
+    }
+}
+
+/// A caller over either protocol.
+#[derive(Debug)]
+pub enum AnyCaller {
+    /// Over HTTP/1.1.
+    Http(HttpCaller),
+    /// Over gRPC.
+    Grpc(GrpcCaller),
+}
+
+impl Caller for AnyCaller {
+    async fn call(&mut self, question: usize) -> Outcome {
+        match self {
+            AnyCaller::Http(caller) => caller.call(question).await,
+            AnyCaller::Grpc(caller) => caller.call(question).await,
+        }
+    }
+}
