@@ -78,7 +78,10 @@ impl Expected {
             return Verdict::Wrong;
         }
         let tier = answer.tier as usize;
-        let sides = [(owed.with_store[tier], true), (owed.without_store[tier], false)];
+        let sides = [
+            (owed.with_store[tier], true),
+            (owed.without_store[tier], false),
+        ];
         for (reference, with_store) in sides {
             if let Some(reference) = reference
                 && reference.missing == answer.missing

@@ -49,13 +49,15 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let outcome = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        LocalSet::new().block_on(&runtime, async {
-            match cli.command {
-                Command::Bench(bench) => run_bench(bench).await,
-            }
-        })
-    });
+    let outcome = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            LocalSet::new().block_on(&runtime, async {
+                match cli.command {
+                    Command::Bench(bench) => run_bench(bench).await,
+                }
+            })
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -73,7 +75,11 @@ async fn run_bench(bench: Bench) -> Result<(), String> {
             program.parent().unwrap_or(&program).to_owned()
         }
     };
-    let effort = if bench.quick { Effort::Quick } else { Effort::Full };
+    let effort = if bench.quick {
+        Effort::Quick
+    } else {
+        Effort::Full
+    };
     let settings = bench::Settings {
         programs: Programs {
             gavel: programs.join("gavel"),
@@ -83,5 +89,7 @@ async fn run_bench(bench: Bench) -> Result<(), String> {
         seed: bench.seed,
         records: bench.report.join("bench.jsonl"),
     };
-    bench::run(&settings).await.map_err(|error| error.to_string())
+    bench::run(&settings)
+        .await
+        .map_err(|error| error.to_string())
 }

@@ -41,7 +41,10 @@ pub fn read(root: &Path) -> Result<Vec<Question>, QuestionsError> {
     let mut files: Vec<_> = fs::read_dir(&examples)
         .map_err(|error| failed(&examples, error))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .collect();
     files.sort();
     for file in files {

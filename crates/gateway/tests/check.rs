@@ -224,6 +224,36 @@ fn rules_are_typed_by_the_features_that_they_test() {
 }
 
 #[test]
+fn a_priority_is_a_number_that_there_is() {
+    let with =
+        |feature: &str| Project::copy().edit("decisions/fraud.toml", "\"request.amount\"", feature);
+    for fits in [
+        "\"amount_log\"",
+        "\"store.txn_count_24h\"",
+        "\"request.customer_present\"",
+    ] {
+        let checked = with(fits).check();
+        assert!(checked.passed, "{fits}: {}", checked.text);
+    }
+    with("\"request.amuont\"").fails_with(&[
+        "decisions/fraud.toml:4",
+        "priority",
+        "the request has no input `amuont`",
+        "did you mean `amount`?",
+    ]);
+    with("\"request.currency\"").fails_with(&[
+        "decisions/fraud.toml:4",
+        "priority",
+        "`request.currency`, which is string, expected a number",
+        "such as priority = \"request.amount\"",
+    ]);
+    with("5").fails_with(&[
+        "decisions/fraud.toml:4",
+        "`priority` is the number 5, expected a string",
+    ]);
+}
+
+#[test]
 fn a_required_view_may_be_read_through_derived_features() {
     let require = |view: &str| {
         let kind = "kind = \"onnx\"";

@@ -23,11 +23,15 @@ pub(super) async fn capacity(target: &Target, measurement: &Measurement) -> io::
             load,
             ..measurement.clone()
         };
-        let tally = measure(target, Groups::default(), &measurement).await?.tally;
+        let tally = measure(target, Groups::default(), &measurement)
+            .await?
+            .tally;
         io::Result::Ok(tally)
     };
     let closed = at(Load::Closed { callers: CALLERS }).await?.throughput();
-    say(format_args!("capacity: {CALLERS} callers got {closed:.0}/s"));
+    say(format_args!(
+        "capacity: {CALLERS} callers got {closed:.0}/s"
+    ));
     let (mut low, mut high) = (0.1 * closed, 1.5 * closed);
     for _ in 0..STEPS {
         let rate = (low * high).sqrt();

@@ -96,7 +96,11 @@ impl Plan {
             }
         };
         for callers in [1, 8, 32, 256] {
-            let systems = if full && callers == 32 { EVERY } else { SIDE_BY_SIDE };
+            let systems = if full && callers == 32 {
+                EVERY
+            } else {
+                SIDE_BY_SIDE
+            };
             add(Offered::Callers(callers), systems);
         }
         for rate in [500.0, 2_000.0, 4_000.0] {
@@ -105,7 +109,14 @@ impl Plan {
         for times in [0.5, 1.0, 1.5, 2.0, 3.0, 5.0] {
             let of_the_issue = [1.0, 2.0, 5.0].contains(&times);
             if full || of_the_issue {
-                add(Offered::TimesCapacity(times), if full && of_the_issue { SIDE_BY_SIDE } else { GAVEL });
+                add(
+                    Offered::TimesCapacity(times),
+                    if full && of_the_issue {
+                        SIDE_BY_SIDE
+                    } else {
+                        GAVEL
+                    },
+                );
             }
         }
         Self {
@@ -138,8 +149,16 @@ mod tests {
             let plan = Plan::new(effort, "");
             let names: Vec<_> = plan.scenarios.iter().map(|s| s.name.as_str()).collect();
             for name in [
-                "closed-1", "closed-8", "closed-32", "closed-256", "open-500", "open-2000",
-                "open-4000", "capacity-1x", "capacity-2x", "capacity-5x",
+                "closed-1",
+                "closed-8",
+                "closed-32",
+                "closed-256",
+                "open-500",
+                "open-2000",
+                "open-4000",
+                "capacity-1x",
+                "capacity-2x",
+                "capacity-5x",
             ] {
                 assert!(names.contains(&name), "{name} in {names:?}");
             }

@@ -59,11 +59,7 @@ pub(super) async fn ask_each(
     Ok(answers)
 }
 
-async fn ask(
-    caller: &mut impl Caller,
-    question: usize,
-    tier: Tier,
-) -> Result<Answer, LearnError> {
+async fn ask(caller: &mut impl Caller, question: usize, tier: Tier) -> Result<Answer, LearnError> {
     let mut last = Outcome::Failed;
     for _ in 0..ATTEMPTS {
         last = caller.call(question).await;

@@ -56,7 +56,9 @@ pub enum BenchError {
     #[error(transparent)]
     Records(#[from] RecordsError),
     /// Two systems disagree before any load.
-    #[error("{system} scores question {question} {found:?}, Gavel's primary {expected:?}: they must be the same bits")]
+    #[error(
+        "{system} scores question {question} {found:?}, Gavel's primary {expected:?}: they must be the same bits"
+    )]
     Disagreement {
         /// Which.
         system: &'static str,
@@ -119,8 +121,14 @@ impl Bench {
         say(format_args!("starting Triton and Redis"));
         let backends = Backends::start(settings.programs.clone())?;
         let mut expected = Expected::new(questions.len());
-        say(format_args!("learning the right answers to {} questions", questions.len()));
-        for (from, tier) in [(From::Secondary, Tier::Secondary), (From::Rules, Tier::Rules)] {
+        say(format_args!(
+            "learning the right answers to {} questions",
+            questions.len()
+        ));
+        for (from, tier) in [
+            (From::Secondary, Tier::Secondary),
+            (From::Rules, Tier::Rules),
+        ] {
             let gavel = backends.gavel(from).await?;
             learn(&mut expected, &questions, gavel.address, tier).await?;
         }
@@ -214,7 +222,11 @@ impl Bench {
                 let url = &self.backends.triton.grpc_url;
                 let address = url.trim_start_matches("http://").parse();
                 let address = address.map_err(io::Error::other)?;
-                Target::new(address, Requests::to_triton(&self.tensors), GRPC_CONNECTIONS)
+                Target::new(
+                    address,
+                    Requests::to_triton(&self.tensors),
+                    GRPC_CONNECTIONS,
+                )
             }
         })
     }

@@ -108,7 +108,9 @@ impl Backends {
             .arg("--decisions")
             .arg(repository_root().join("decisions"))
             .current_dir(backends.folder.path());
-        let loaded = load.output().map_err(|error| failed("gavel features load", error))?;
+        let loaded = load
+            .output()
+            .map_err(|error| failed("gavel features load", error))?;
         if loaded.status.success() {
             return Ok(backends);
         }
@@ -139,7 +141,8 @@ impl Backends {
             .arg("--onnxruntime")
             .arg(onnxruntime()?);
         let server = self.serve("gavel", command, address)?;
-        self.wait("gavel", server, || answers_200(admin, "/readyz")).await
+        self.wait("gavel", server, || answers_200(admin, "/readyz"))
+            .await
     }
 
     /// Starts the bare pipe, and waits until it accepts.
@@ -177,7 +180,10 @@ impl Backends {
         mut command: Command,
         address: SocketAddr,
     ) -> Result<Server, StartError> {
-        let log = File::options().create(true).append(true).open(self.log(what));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log(what));
         let (out, err) = log
             .and_then(|log| Ok((log.try_clone()?, log)))
             .map_err(|error| failed("a log", error))?;
@@ -265,7 +271,8 @@ fn onnxruntime() -> Result<PathBuf, StartError> {
 async fn answers_200(address: SocketAddr, path: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(address).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut start = [0; 12];
         stream.read_exact(&mut start).await?;

@@ -30,7 +30,9 @@ async fn main() -> ExitCode {
         let listener = TcpListener::bind(settings.listen)
             .await
             .map_err(|error| error.to_string())?;
-        serve(listener, pipe).await.map_err(|error| error.to_string())
+        serve(listener, pipe)
+            .await
+            .map_err(|error| error.to_string())
     };
     match run.await {
         Ok(never) => match never {},

@@ -44,7 +44,9 @@ pub enum ArrivalsError {
         error: std::io::Error,
     },
     /// A line is no whole number, or smaller than the one before.
-    #[error("{file}, line {line}: `{text}` is not a number of microseconds at or after the line before")]
+    #[error(
+        "{file}, line {line}: `{text}` is not a number of microseconds at or after the line before"
+    )]
     Line {
         /// The file.
         file: String,
@@ -61,7 +63,10 @@ pub enum ArrivalsError {
 /// As [`ArrivalsError`] says.
 pub fn from_file(file: &Path) -> Result<Vec<Duration>, ArrivalsError> {
     let name = || file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|error| ArrivalsError::File { file: name(), error })?;
+    let text = fs::read_to_string(file).map_err(|error| ArrivalsError::File {
+        file: name(),
+        error,
+    })?;
     let mut arrivals = Vec::new();
     for (i, text) in text.lines().map(str::trim).enumerate() {
         if text.is_empty() {
@@ -69,7 +74,9 @@ pub fn from_file(file: &Path) -> Result<Vec<Duration>, ArrivalsError> {
         }
         let offset = text.parse().map(Duration::from_micros);
         match offset {
-            Ok(offset) if arrivals.last().is_none_or(|last| *last <= offset) => arrivals.push(offset),
+            Ok(offset) if arrivals.last().is_none_or(|last| *last <= offset) => {
+                arrivals.push(offset)
+            }
             _ => {
                 return Err(ArrivalsError::Line {
                     file: name(),
@@ -112,8 +119,14 @@ mod tests {
         let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count).sqrt();
         let longer = gaps.iter().filter(|gap| **gap > 0.002).count() as f64 / count;
         assert!((mean / 0.002 - 1.0).abs() < 0.02, "mean {mean}");
-        assert!((deviation / 0.002 - 1.0).abs() < 0.02, "deviation {deviation}");
-        assert!((longer * std::f64::consts::E - 1.0).abs() < 0.02, "longer {longer}");
+        assert!(
+            (deviation / 0.002 - 1.0).abs() < 0.02,
+            "deviation {deviation}"
+        );
+        assert!(
+            (longer * std::f64::consts::E - 1.0).abs() < 0.02,
+            "longer {longer}"
+        );
     }
 
     #[test]
@@ -125,7 +138,10 @@ mod tests {
         for (text, line) in [("5\n4\n", 2), ("1\n\nx\n", 3), ("-1\n", 1)] {
             fs::write(file.path(), text).unwrap();
             let error = from_file(file.path()).unwrap_err();
-            assert!(matches!(error, ArrivalsError::Line { line: l, .. } if l == line), "{error}");
+            assert!(
+                matches!(error, ArrivalsError::Line { line: l, .. } if l == line),
+                "{error}"
+            );
         }
     }
 }

@@ -83,7 +83,10 @@ pub async fn open_loop<C: Caller + 'static>(
             tally.borrow_mut().give_up(job.intended);
         }
         // What was sent is waited for: cancelling thousands of calls at once may end a Triton.
-        if time::timeout(LAST_ANSWERS, all_ended(&mut tasks)).await.is_err() {
+        if time::timeout(LAST_ANSWERS, all_ended(&mut tasks))
+            .await
+            .is_err()
+        {
             for intended in asking.borrow_mut().drain(..).flatten() {
                 tally.borrow_mut().give_up(intended);
             }

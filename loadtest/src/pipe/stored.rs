@@ -107,7 +107,9 @@ struct Values<'r> {
 
 impl<'r> Values<'r> {
     fn of(row: &'r [u8]) -> Option<Self> {
-        let (nulls, rest) = row.get(HEADER_BYTES..)?.split_first_chunk::<BITMAP_BYTES>()?;
+        let (nulls, rest) = row
+            .get(HEADER_BYTES..)?
+            .split_first_chunk::<BITMAP_BYTES>()?;
         Some(Self {
             nulls: u16::from_le_bytes(*nulls),
             rest,

@@ -28,9 +28,13 @@ pub(super) async fn score(
     mut triton: GrpcInferenceServiceClient<Channel>,
     row: &[f32; FEATURES],
 ) -> Result<f32, PipeError> {
-    let answer = triton.model_infer(score_request(String::new(), row)).await?;
+    let answer = triton
+        .model_infer(score_request(String::new(), row))
+        .await?;
     let outputs = answer.into_inner().raw_output_contents;
-    let score = outputs.first().and_then(|data| data.as_ref().try_into().ok());
+    let score = outputs
+        .first()
+        .and_then(|data| data.as_ref().try_into().ok());
     score.map(f32::from_le_bytes).ok_or(PipeError::NoScore)
 }
 

@@ -179,7 +179,10 @@ impl Writer {
 /// The operating system's, and lines that are no records.
 pub fn read(path: &Path) -> Result<Vec<Record>, RecordsError> {
     let text = fs::read_to_string(path).map_err(|error| failed(path, error))?;
-    let records = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+    let records = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>();
     records.map_err(|error| failed(path, error.into()))
 }
 

@@ -147,8 +147,14 @@ mod tests {
         assert!(!Answer::from_json(gavel, 4).unwrap().is_to_question);
         let pipe = br#"{"id":"q-3","tier":"primary","scores":{"fraud":1.0}}"#;
         assert_eq!(Answer::from_json(pipe, 3).unwrap().missing, 0);
-        assert_eq!(Answer::from_json(br#"{"id":"q-3","tier":"primary"}"#, 3), None);
-        assert_eq!(Answer::from_json(br#"{"id":"q","tier":"x","scores":{"fraud":1}}"#, 3), None);
+        assert_eq!(
+            Answer::from_json(br#"{"id":"q-3","tier":"primary"}"#, 3),
+            None
+        );
+        assert_eq!(
+            Answer::from_json(br#"{"id":"q","tier":"x","scores":{"fraud":1}}"#, 3),
+            None
+        );
     }
 
     #[test]

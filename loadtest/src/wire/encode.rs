@@ -53,7 +53,10 @@ impl Requests {
     pub fn to_gavel(questions: &[Question], format: Format) -> Self {
         let encode = |question: &Question| match format {
             Format::Json => post("application/json", &question.to_json()),
-            Format::Protobuf => post("application/x-protobuf", &protobuf(question).encode_to_vec()),
+            Format::Protobuf => post(
+                "application/x-protobuf",
+                &protobuf(question).encode_to_vec(),
+            ),
             Format::Grpc | Format::Triton => framed(&protobuf(question)),
         };
         Self {
@@ -129,7 +132,9 @@ fn framed(message: &impl Message) -> Bytes {
 
 fn protobuf(question: &Question) -> DecideRequest {
     let values = |pairs: &serde_json::Map<String, Json>| {
-        let typed = pairs.iter().map(|(name, value)| (name.clone(), scalar(value)));
+        let typed = pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), scalar(value)));
         typed.collect()
     };
     DecideRequest {

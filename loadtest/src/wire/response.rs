@@ -51,7 +51,9 @@ impl Response {
 
     /// The body, in the buffer that was parsed.
     pub(super) fn body<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
-        buffer.get(self.head_bytes..self.bytes()).unwrap_or_default()
+        buffer
+            .get(self.head_bytes..self.bytes())
+            .unwrap_or_default()
     }
 }
 
@@ -107,8 +109,14 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_an_error() {
         let parse = |text: &str| Response::parse(text.as_bytes());
-        assert_eq!(parse("HTTP/1.1 200 OK\r\n\r\n"), Err(ResponseError::NoLength));
-        assert_eq!(parse("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"), Err(ResponseError::NoLength));
+        assert_eq!(
+            parse("HTTP/1.1 200 OK\r\n\r\n"),
+            Err(ResponseError::NoLength)
+        );
+        assert_eq!(
+            parse("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"),
+            Err(ResponseError::NoLength)
+        );
         assert_eq!(parse("SSH-2.0-x\r\n\r\n"), Err(ResponseError::Head));
         let closing = "HTTP/1.1 429 No\r\nConnection: Close\r\ncontent-length: 0\r\n\r\n";
         assert!(parse(closing).unwrap().unwrap().closes);

@@ -25,7 +25,7 @@ use crate::{
     },
     rejection::{Kind, Rejection},
     telemetry::DecisionMetrics,
-    tiers::{BindError, BoundModel, Chain, OnnxTier, RulesTier, TritonTier},
+    tiers::{BindError, BoundModel, Chain, OnnxTier, RulesTier, TritonTier, Worth},
 };
 
 /// Everything that can be asked.
@@ -86,7 +86,7 @@ pub(crate) struct KnownModel {
     pub(crate) refused: Option<String>,
 }
 
-/// A place in a rule table that does not fit the features.
+/// A place in a rule table, or a decision's priority, that does not fit the features.
 #[derive(Debug)]
 pub(crate) struct RuleProblem {
     pub(crate) file: PathBuf,
@@ -209,6 +209,13 @@ pub(crate) fn bind(
         .collect();
     let (plan, mut problems) = compile(definition, catalog, &fits, table.1);
     let rules = RulesTier::bind(table.0.name.clone(), table.1, &plan);
+    let worth = match Worth::bind(definition.priority.as_ref(), &plan) {
+        Ok(worth) => worth,
+        Err(error) => {
+            problems.extend(RuleProblem::of_priority(definition, error));
+            Worth::default()
+        }
+    };
     let mut issues = Vec::new();
     let mut fitted = Vec::new();
     for (tier, fit) in models.into_iter().zip(fits) {
@@ -232,6 +239,7 @@ pub(crate) fn bind(
         remote: Vec::new(),
         in_process: Vec::new(),
         rules,
+        worth,
     };
     let mut bound = Bound {
         plan,
@@ -294,8 +302,8 @@ fn split(definition: &Definition) -> (Vec<&TierDefinition>, (&TierDefinition, &R
     unreachable!("the reader of decisions refuses one whose last tier is not rules")
 }
 
-/// A plan of every feature that any tier reads, and the rules' features that are none. The models'
-/// features compiled on their own, so what does not compile is the table's.
+/// A plan of every feature that any tier or the priority reads, and what of the rules and the priority
+/// is no feature. The models' features compiled on their own, so what does not compile is not theirs.
 fn compile(
     definition: &Definition,
     catalog: &Catalog,
@@ -304,7 +312,12 @@ fn compile(
 ) -> (Plan, Vec<RuleProblem>) {
     let conditions = || table.rows.iter().flat_map(|row| &row.conditions);
     let of_models = fits.iter().flatten().flat_map(Fit::features);
-    let mut names: Vec<&str> = of_models.chain(conditions().map(|c| &*c.feature)).collect();
+    let of_priority = definition
+        .priority
+        .iter()
+        .map(|priority| &*priority.feature);
+    let of_rules = conditions().map(|c| &*c.feature);
+    let mut names: Vec<&str> = of_models.chain(of_rules).chain(of_priority).collect();
     let mut problems = Vec::new();
     loop {
         let errors = match Plan::compile(catalog, &definition.schema, &names) {
@@ -312,14 +325,16 @@ fn compile(
             Err(errors) => errors,
         };
         for error in &errors {
+            let bind_error = || BindError {
+                message: error.to_string(),
+                hint: error.hint().map(str::to_owned),
+            };
             let of_feature = conditions().filter(|c| c.feature == error.feature());
-            problems.extend(of_feature.map(|condition| {
-                let error = BindError {
-                    message: error.to_string(),
-                    hint: error.hint().map(str::to_owned),
-                };
-                RuleProblem::new(table, condition, error)
-            }));
+            problems.extend(of_feature.map(|c| RuleProblem::new(table, c, bind_error())));
+            let priority = definition.priority.as_ref();
+            if priority.is_some_and(|priority| priority.feature == error.feature()) {
+                problems.extend(RuleProblem::of_priority(definition, bind_error()));
+            }
         }
         let before = names.len();
         names.retain(|name| errors.iter().all(|error| error.feature() != *name));
@@ -354,5 +369,16 @@ impl RuleProblem {
             key: condition.feature.clone(),
             error,
         }
+    }
+
+    /// What is wrong with a decision's priority, where it has one.
+    fn of_priority(definition: &Definition, error: BindError) -> Option<Self> {
+        let priority = definition.priority.as_ref()?;
+        Some(Self {
+            file: definition.file.clone(),
+            span: priority.span.clone(),
+            key: "priority".into(),
+            error,
+        })
     }
 }

@@ -11,6 +11,7 @@ mod tier;
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -50,6 +51,17 @@ pub struct Definition {
     pub tiers: Vec<TierDefinition>,
     /// What the scores mean.
     pub policy: Policy,
+    /// What an answer of the best tier is worth, where requests are not all worth the same.
+    pub priority: Option<Priority>,
+}
+
+/// `priority = "request.amount"`: which requests get the best tier when it cannot answer all.
+#[derive(Clone, Debug)]
+pub struct Priority {
+    /// A numeric feature; more is worth more.
+    pub feature: String,
+    /// Where it is written, for messages.
+    pub(crate) span: Range<usize>,
 }
 
 /// All decisions of a folder and the features they share.
@@ -211,6 +223,12 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
         .unwrap_or_default();
     let policy_table = root.table("policy", &mut problems);
     let policy = policy::read(policy_table, &scores, &mut problems);
+    let priority = root
+        .string("priority", &mut problems)
+        .map(|written| Priority {
+            feature: written.value,
+            span: written.span,
+        });
     root.finish(&mut problems);
     if report.errors() > errors_before {
         return None;
@@ -224,5 +242,6 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
         scores,
         tiers,
         policy: policy?,
+        priority,
     })
 }

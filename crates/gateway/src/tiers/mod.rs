@@ -16,6 +16,7 @@ mod rules;
 mod rules_tests;
 mod skip;
 mod triton;
+mod worth;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -28,6 +29,7 @@ pub(crate) use self::onnx::OnnxTier;
 pub(crate) use self::rules::RulesTier;
 pub use self::skip::{SkipReason, Skipped};
 pub(crate) use self::triton::TritonTier;
+pub(crate) use self::worth::Worth;
 use crate::deadline::Deadline;
 
 /// What a tier found.
@@ -62,6 +64,8 @@ pub(crate) struct Chain {
     pub(crate) remote: Vec<TritonTier>,
     pub(crate) in_process: Vec<OnnxTier>,
     pub(crate) rules: RulesTier,
+    /// What an answer of the remote tiers is worth.
+    pub(crate) worth: Worth,
 }
 
 /// Asks the tiers in order until one answers.
@@ -69,11 +73,12 @@ pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -
     let mut skipped = Vec::new();
     let mut timings = Vec::new();
     let mut standby = None;
+    let worth = chain.worth.of(row);
     for tier in &chain.remote {
         let started = Instant::now();
         let until = deadline.slice(started, tier.slice, Duration::ZERO);
         let prepare_at = deadline.begin_by(chain.in_process_cost());
-        let mut ask = pin!(tier.ask(row, until));
+        let mut ask = pin!(tier.ask(row, worth, until));
         let outcome = match select(ask.as_mut(), pin!(sleep_until(prepare_at))).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => {

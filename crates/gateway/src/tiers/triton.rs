@@ -23,8 +23,13 @@ pub(crate) struct TritonTier {
 }
 
 impl TritonTier {
-    /// Asks until `until`.
-    pub(crate) async fn ask(&self, row: &FeatureRow, until: Instant) -> Result<Scored, SkipReason> {
+    /// Asks until `until`, for a row whose answer is worth `worth`.
+    pub(crate) async fn ask(
+        &self,
+        row: &FeatureRow,
+        worth: f64,
+        until: Instant,
+    ) -> Result<Scored, SkipReason> {
         let (bound, scheduler) = self.bound.as_ref().ok_or(SkipReason::NotReady)?;
         if self.requires.iter().any(|view| row.view_missing(view)) {
             return Err(SkipReason::FeaturesMissing);
@@ -47,13 +52,13 @@ impl TritonTier {
             outputs: bound.outputs.clone(),
         };
         let response = scheduler
-            .infer(request, 0.0, until)
+            .infer(request, worth, until)
             .await
             .map_err(|error| {
                 if error.is_not_ready() {
                     self.refresh.notify_one();
                 }
-                tracing::debug!(tier = %self.name, %error, "Triton did not answer");
+                tracing::debug!(tier = %self.name, worth, %error, "Triton did not answer");
                 SkipReason::from(&error)
             })?;
         let output = |name: &str| {
