@@ -119,16 +119,24 @@ fn request_format(headers: &HeaderMap) -> Result<Format, Rejection> {
     }
 }
 
-/// The first format that `accept` names; `None` answers in the request's own.
+/// The first format that `accept` names and does not rule out; `None` answers in the request's own.
 fn response_format(headers: &HeaderMap) -> Option<Format> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
-    accept.split(',').find_map(
-        |range| match range.split(';').next().unwrap_or_default().trim() {
-            "application/json" => Some(Format::Json),
-            "application/x-protobuf" | "application/protobuf" => Some(Format::Protobuf),
-            _ => None,
-        },
-    )
+    accept.split(',').find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let format = match parts.next()? {
+            "application/json" => Format::Json,
+            "application/x-protobuf" | "application/protobuf" => Format::Protobuf,
+            _ => return None,
+        };
+        // `q=0` is "not acceptable" (RFC 9110, section 12.4.2); other weights are not compared.
+        let weights = parts.filter_map(|part| {
+            let (name, weight) = part.split_once('=')?;
+            name.eq_ignore_ascii_case("q").then_some(weight)
+        });
+        let mut weights = weights.map(str::parse::<f32>);
+        weights.all(|weight| weight != Ok(0.0)).then_some(format)
+    })
 }
 
 /// `x-request-timeout-ms`, where it is sent.
@@ -237,11 +245,17 @@ mod tests {
 
     #[test]
     fn the_answer_is_what_accept_says_or_as_the_question_came() {
-        let accept = |value| response_format(&headers(&[("accept", value)]));
+        let accept = |value: &str| response_format(&headers(&[("accept", value)]));
         assert_eq!(
             accept("text/html, application/x-protobuf;q=0.9, */*"),
             Some(Format::Protobuf)
         );
+        for ruled_out in ["q=0", "Q=0.000", "v=1; q=0.0"] {
+            let value = format!("application/json;{ruled_out}, application/x-protobuf");
+            assert_eq!(accept(&value), Some(Format::Protobuf), "{value}");
+        }
+        assert_eq!(accept("application/json;q=0"), None);
+        assert_eq!(accept("application/json;q=0.001"), Some(Format::Json));
         assert_eq!(accept("*/*"), None);
         assert_eq!(response_format(&HeaderMap::new()), None);
     }

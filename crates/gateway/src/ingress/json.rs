@@ -12,11 +12,19 @@ use crate::{
     request::{Question, Scalar},
 };
 
+/// What some editors and tools put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Reads a question.
 pub fn decode(body: &[u8]) -> Result<Question, Rejection> {
     if body.is_empty() {
         return Err(Rejection::invalid(
             "the body is empty, expected a JSON object such as examples/fraud.json",
+        ));
+    }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        return Err(Rejection::invalid(
+            "the body begins with a byte order mark (EF BB BF), expected JSON without one (RFC 8259, section 8.1)",
         ));
     }
     let written: Written = serde_json::from_slice(body)
@@ -161,6 +169,7 @@ mod tests {
         );
         assert!(error("{}").contains("missing field `decision`"));
         assert!(error("").contains("the body is empty"));
+        assert!(error("\u{feff}{\"decision\":\"fraud\"}").contains("byte order mark"));
         assert!(error("{\"decision\":\"fraud\"} x").contains("trailing characters"));
     }
 
