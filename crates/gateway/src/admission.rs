@@ -5,21 +5,24 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     diagnostic::count,
     rejection::{Kind, Rejection},
+    telemetry::Overload,
 };
 
-/// When a refused caller may come back.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When a caller who was refused because of too much work may come back.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How many decisions may be made at once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Admission {
     slots: Arc<Semaphore>,
     limit: usize,
+    refused: Counter,
 }
 
 /// The right to make one decision; given back when dropped.
@@ -34,6 +37,7 @@ impl Admission {
         Self {
             slots: Arc::new(Semaphore::new(limit)),
             limit,
+            refused: Overload::InFlight.counter(),
         }
     }
 
@@ -42,12 +46,18 @@ impl Admission {
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => Ok(Permit { _slot: slot }),
             Err(_) => {
+                self.refused.increment(1);
                 let limit = count(self.limit, "decision");
                 let detail =
                     format!("as many as are made at once, {limit}, are being made already");
                 Err(Rejection::new(Kind::Overloaded, detail).retry_after(RETRY_AFTER))
             }
         }
+    }
+
+    /// How many it admits at once.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Decisions being made now.

@@ -25,12 +25,18 @@ pub struct Deadline {
 
 impl Deadline {
     /// The smallest of the decision's own budget and what the caller asks for, from `received` on.
-    pub fn new(received: Instant, budget: Duration, asked: Option<Duration>) -> Self {
+    /// Whoever waits is woken late by as long as tasks wait in the run queue, which is `run_queue`.
+    pub fn new(
+        received: Instant,
+        budget: Duration,
+        asked: Option<Duration>,
+        run_queue: Duration,
+    ) -> Self {
         let budget = asked.map_or(budget, |asked| asked.min(budget));
         Self {
             received,
             at: received + budget,
-            reserve: (budget / 5).clamp(MIN_RESERVE, MAX_RESERVE),
+            reserve: (budget / 5).clamp(MIN_RESERVE, MAX_RESERVE) + run_queue,
             compute_reserve: MAX_COMPUTE_RESERVE.min(budget / 20),
         }
     }
@@ -79,7 +85,7 @@ mod tests {
     async fn the_smallest_budget_wins() {
         let received = Instant::now();
         let answer_by =
-            |budget, asked| Deadline::new(received, budget, asked).answer_by() - received;
+            |budget, asked| Deadline::new(received, budget, asked, ms(0)).answer_by() - received;
         assert_eq!(answer_by(ms(95), None), ms(90));
         assert_eq!(answer_by(ms(95), Some(ms(50))), ms(45));
         assert_eq!(answer_by(ms(95), Some(ms(500))), ms(90));
@@ -91,7 +97,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slice_ends_at_its_cap_or_where_later_stages_begin() {
         let received = Instant::now();
-        let deadline = Deadline::new(received, ms(95), None);
+        let deadline = Deadline::new(received, ms(95), None, ms(0));
         let slice = |now, cap, keep| deadline.slice(received + now, cap, keep) - received;
         assert_eq!(slice(ms(0), Some(ms(10)), ms(0)), ms(10));
         assert_eq!(
@@ -105,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timer_that_fires_late_costs_no_better_tier_than_rules() {
         let received = Instant::now();
-        let deadline = Deadline::new(received, ms(50), None);
+        let deadline = Deadline::new(received, ms(50), None, ms(0));
         assert_eq!(
             deadline.compute_by() - received,
             Duration::from_micros(48_750)
@@ -116,14 +122,28 @@ mod tests {
             ms(39),
             "as long before as one may be late"
         );
-        let short = Deadline::new(received, ms(1), None);
+        let short = Deadline::new(received, ms(1), None, ms(0));
         assert_eq!(short.compute_by() - received, Duration::from_micros(950));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_woken_late_is_awaited_for_less_but_computes_as_long() {
+        let received = Instant::now();
+        let deadline = Deadline::new(received, ms(50), None, ms(20));
+        assert_eq!(deadline.answer_by() - received, ms(25));
+        assert_eq!(deadline.begin_by(ms(0)), received);
+        assert_eq!(
+            deadline.compute_by() - received,
+            Duration::from_micros(48_750)
+        );
+        let hopeless = Deadline::new(received, ms(50), None, ms(100));
+        assert_eq!(hopeless.answer_by(), received);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_late_only_past_the_deadline() {
         let received = Instant::now();
-        let deadline = Deadline::new(received, ms(50), None);
+        let deadline = Deadline::new(received, ms(50), None, ms(0));
         assert!(!deadline.is_late(received + ms(50)));
         assert!(deadline.is_late(received + ms(50) + Duration::from_nanos(1)));
     }

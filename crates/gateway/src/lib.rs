@@ -14,6 +14,8 @@ pub mod admission;
 
 pub mod pipeline;
 
+pub mod pressure;
+
 pub mod deadline;
 
 pub mod tiers;

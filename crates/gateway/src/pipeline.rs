@@ -16,7 +16,8 @@ use crate::{
     answer::{Answer, FeatureHealth, Scores, Timings},
     binding::{Decision, Decisions},
     deadline::Deadline,
-    ingress::{Arrival, clients::Clients},
+    ingress::{Arrival, Received, clients::Clients},
+    pressure::Pressure,
     rejection::Rejection,
     telemetry::{DecisionMetrics, Telemetry},
     tiers::{self, Served},
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub store: Store,
     /// How many at once.
     pub admission: Admission,
+    /// Whether the process keeps up.
+    pub pressure: Arc<Pressure>,
     /// Who may ask.
     pub clients: Clients,
     /// What is counted.
@@ -50,7 +53,8 @@ pub async fn decide(
     let decision = gateway.decisions.find(&question.decision)?;
     let (row, asked) = question.typed(&decision.definition.schema)?;
     let asked = asked.into_iter().chain(arrival.header_budget).min();
-    let deadline = Deadline::new(arrival.received, decision.definition.budget, asked);
+    let Received { at, run_queue } = arrival.received;
+    let deadline = Deadline::new(at, decision.definition.budget, asked, run_queue);
     let bound = decision.bound.load_full();
 
     let assembling = Instant::now();

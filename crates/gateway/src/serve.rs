@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use features::Store;
 use tokio::{
     net::TcpListener,
@@ -27,9 +26,10 @@ use crate::{
     config::{Config, TritonConfig},
     decision,
     diagnostic::{Diagnostic, Report, Severity},
-    ingress::{clients::Clients, gate::Gate, grpc, http, server},
+    ingress::{clients::Clients, entry::Entry, gate::Gate, grpc, http, server},
     local,
     pipeline::Gateway,
+    pressure::{self, Pressure},
     telemetry::{self, Telemetry},
     watch::{self, Binder},
 };
@@ -68,6 +68,7 @@ impl Service {
             decisions,
             store,
             admission: Admission::new(config.server.max_in_flight),
+            pressure: Arc::new(Pressure::default()),
             clients: Clients::new(&config.clients),
             telemetry: Telemetry::new(),
             max_body_bytes: config.server.max_body_bytes,
@@ -79,10 +80,19 @@ impl Service {
     }
 
     /// The public routes, HTTP and gRPC, and what tells gRPC clients their health.
-    pub fn routes(&self, body_timeout: Duration) -> (Router, grpc::Health) {
+    pub fn routes(&self, body_timeout: Duration) -> (Entry, grpc::Health) {
         let (grpc_routes, health) = grpc::routes(Arc::clone(&self.gateway));
         let routes = http::routes(Arc::clone(&self.gateway)).merge(grpc_routes);
-        (http::stamp(routes, body_timeout), health)
+        let entry = Entry::new(routes, Arc::clone(&self.gateway), body_timeout);
+        (entry, health)
+    }
+
+    /// Measures whether the process keeps up, from now on, and sheds what it does not keep up with.
+    fn watch_pressure(&self) -> Result<(), Failure> {
+        let budgets = self.gateway.decisions.definitions().map(|d| d.budget);
+        let target = pressure::target(budgets.min().unwrap_or(Duration::MAX));
+        pressure::probe::start(Arc::clone(&self.gateway.pressure), target)
+            .map_err(|error| Failure(format!("cannot measure the run queue: {error}")))
     }
 
     /// Binds decisions to what Triton serves, until `stop`.
@@ -106,7 +116,7 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     let private = listen(config.server.admin_listen, "--admin-listen").await?;
     let drain_timeout = config.server.drain_timeout;
     let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-    let (gate, admin_gate) = (Gate::default(), Gate::default());
+    let (gate, admin_gate) = (Gate::new(), Gate::new());
     admin_gate.open(admin::starting());
     let admin_serving = server::serve(
         private,
@@ -129,6 +139,7 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     };
     admin_gate.open(admin::routes(admin));
     tokio::spawn(upkeep(metrics, stop.clone()));
+    service.watch_pressure()?;
     let (routes, health) = service.routes(config.server.body_timeout);
     if let Some(endpoints) = service.binder.remote.endpoints.clone() {
         let stop = stop.clone();

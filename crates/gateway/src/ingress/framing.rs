@@ -13,6 +13,7 @@ use tonic::{Code, Status};
 
 use super::is_grpc;
 use crate::{
+    admission::RETRY_AFTER,
     pipeline::Gateway,
     rejection::{Kind, Rejection},
 };
@@ -57,6 +58,10 @@ fn refusal(status: &Status, limit_bytes: usize) -> Option<Rejection> {
             Kind::PayloadTooLarge,
             format!("the message is larger than {limit_bytes} bytes"),
         )),
+        // The reader of bodies found no room.
+        Code::ResourceExhausted => {
+            Some(Rejection::new(Kind::Overloaded, message).retry_after(RETRY_AFTER))
+        }
         _ => None,
     }
 }

@@ -9,11 +9,12 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use axum::{Router, body::Body, response::Response};
+use axum::{body::Body, response::Response};
 use futures::future::{Either, Ready, ready};
 use http::Request;
 use hyper::body::Incoming;
-use tower::{Service, ServiceExt, util::Oneshot};
+use metrics::counter;
+use tower::Service;
 
 use super::refuse;
 use crate::rejection::{Kind, Rejection};
@@ -21,23 +22,34 @@ use crate::rejection::{Kind, Rejection};
 /// When a caller who came too early may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Refuses until it is opened, then hands everything to the routes.
-#[derive(Clone, Debug, Default)]
-pub struct Gate {
-    routes: Arc<ArcSwapOption<Router>>,
+/// Refuses until it is opened, then hands everything to what is behind it, which is always ready.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    behind: Arc<ArcSwapOption<S>>,
 }
 
-impl Gate {
-    /// From now on, requests go to `routes`.
-    pub fn open(&self, routes: Router) {
-        self.routes.store(Some(Arc::new(routes)));
+impl<S> Gate<S> {
+    /// Closed.
+    #[expect(clippy::new_without_default, reason = "a gate is made where it stands")]
+    pub fn new() -> Self {
+        Self {
+            behind: Arc::default(),
+        }
+    }
+
+    /// From now on, requests go to `behind`.
+    pub fn open(&self, behind: S) {
+        self.behind.store(Some(Arc::new(behind)));
     }
 }
 
-impl Service<Request<Incoming>> for Gate {
+impl<S> Service<Request<Incoming>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone,
+{
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Oneshot<Router, Request<Body>>, Ready<Result<Response, Infallible>>>;
+    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -45,17 +57,23 @@ impl Service<Request<Incoming>> for Gate {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let request = request.map(Body::new);
-        if let Some(routes) = &*self.routes.load() {
-            return Either::Left(Router::clone(routes).oneshot(request));
+        if let Some(behind) = &*self.behind.load() {
+            // Called here and now, in the connection's own task: what is behind notes the time.
+            return Either::Left(S::clone(behind).call(request));
         }
         let rejection =
             Rejection::new(Kind::NotReady, "the gateway is starting").retry_after(RETRY_AFTER);
+        // There is no `Telemetry` yet; it goes on with the same counter.
+        counter!("gavel_rejections_total", "kind" => rejection.kind.name()).increment(1);
         Either::Right(ready(Ok(refuse(request.headers(), rejection))))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
     use crate::ingress::server;
 
@@ -63,7 +81,9 @@ mod tests {
     async fn who_comes_too_early_is_told_to_come_back_and_then_served() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gate = Gate::default();
+        let gate = Gate::new();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _recording = metrics::set_default_local_recorder(&recorder);
         let stop = tokio_util::sync::CancellationToken::new();
         let serving = server::serve(listener, gate.clone(), stop.clone(), Duration::from_secs(1));
         let served = tokio::spawn(serving);
@@ -75,6 +95,9 @@ mod tests {
         );
         let grpc = raw_get(address, "content-type: application/grpc\r\n").await;
         assert!(grpc.contains("grpc-status: 14"), "{grpc}");
+        let counted = recorder.handle().render();
+        let expected = "gavel_rejections_total{kind=\"not_ready\"} 2";
+        assert!(counted.contains(expected), "{counted}");
         gate.open(Router::new().route("/", axum::routing::get(|| async { "open" })));
         assert!(raw_get(address, "").await.ends_with("open"));
         stop.cancel();

@@ -102,10 +102,7 @@ impl v1::decision_service_server::DecisionService for Decisions {
 
 impl Decisions {
     async fn answer(&self, request: Request<v1::DecideRequest>) -> Result<Answer, Rejection> {
-        let received = request
-            .extensions()
-            .get::<Received>()
-            .map_or_else(Instant::now, |received| received.0);
+        let received = Received::of(request.extensions());
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let client = self.gateway.clients.admit(&headers)?;

@@ -6,7 +6,6 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -46,19 +45,6 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// The outermost layer: notes when the head was read and times the body. For gRPC as well.
-pub fn stamp(routes: Router, body_timeout: Duration) -> Router {
-    routes.layer(middleware::from_fn(
-        move |mut request: Request, next: Next| async move {
-            let received = Instant::now();
-            request.extensions_mut().insert(Received(received));
-            let request =
-                request.map(|inner| Body::new(body::TimedBody::new(inner, received, body_timeout)));
-            next.run(request).await
-        },
-    ))
-}
-
 async fn decide(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let response_format = response_format(request.headers());
     match answer(&gateway, request).await {
@@ -71,10 +57,7 @@ async fn decide(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
 }
 
 async fn answer(gateway: &Gateway, request: Request) -> Result<(Answer, Format), Rejection> {
-    let received = request
-        .extensions()
-        .get::<Received>()
-        .map_or_else(Instant::now, |received| received.0);
+    let received = Received::of(request.extensions());
     let client = gateway.clients.admit(request.headers())?;
     let format = request_format(request.headers())?;
     let header_budget = header_budget(request.headers())?;

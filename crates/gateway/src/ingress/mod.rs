@@ -11,6 +11,7 @@
 
 pub mod body;
 pub mod clients;
+pub mod entry;
 mod framing;
 pub mod gate;
 pub mod grpc;
@@ -35,15 +36,31 @@ use crate::{
     request::Question,
 };
 
-/// When a request's head was read; put into its extensions by the outermost layer.
+/// When a request came; put into its extensions by the outermost layer.
 #[derive(Clone, Copy, Debug)]
-pub struct Received(pub Instant);
+pub struct Received {
+    /// When its head could have been read, had nothing been in the run queue.
+    pub at: Instant,
+    /// How long tasks wait in the run queue now: this one did, and will again whenever it is woken.
+    pub run_queue: Duration,
+}
+
+impl Received {
+    /// What the outermost layer noted; without one, now.
+    fn of(extensions: &::http::Extensions) -> Self {
+        let noted = extensions.get::<Self>().copied();
+        noted.unwrap_or_else(|| Self {
+            at: Instant::now(),
+            run_queue: Duration::ZERO,
+        })
+    }
+}
 
 /// A question that has been read, and from whom.
 #[derive(Debug)]
 pub struct Arrival {
-    /// When its head was read.
-    pub received: Instant,
+    /// When it came.
+    pub received: Received,
     /// Who asks.
     pub client: Arc<Client>,
     /// What is asked.
@@ -56,7 +73,7 @@ pub struct Arrival {
 
 /// Decides, and counts what came of it.
 pub async fn decide(gateway: &Gateway, arrival: Arrival) -> Result<Answer, Rejection> {
-    let received = arrival.received;
+    let received = arrival.received.at;
     let outcome = async {
         let permit = gateway.admission.admit()?;
         pipeline::decide(gateway, arrival, permit).await

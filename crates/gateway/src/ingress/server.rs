@@ -34,6 +34,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 1024;
+/// What one HTTP/2 connection may have sent and nobody has read yet: all of it, and each request. And
+/// what an answer may have buffered. Hyper's own sizes are 1 MiB and 400 KiB, times the connections.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// The most that is read of a head on HTTP/1.1, and of the headers on HTTP/2.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
@@ -130,6 +135,9 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));

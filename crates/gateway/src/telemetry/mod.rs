@@ -29,6 +29,32 @@ const STAGE_BUCKETS: [f64; 18] = [
 /// A gauge that nobody has set for so long is forgotten.
 const GAUGE_MAX_AGE: Duration = Duration::from_secs(30);
 
+/// Why a request was refused as `overloaded`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// As many decisions as may be are being made.
+    InFlight,
+    /// Requests wait for too long before they begin.
+    RunQueue,
+    /// As many requests as may be have come and are not answered.
+    Requests,
+    /// The bodies that are being read are too large together.
+    Bodies,
+}
+
+impl Overload {
+    /// How often it was the reason.
+    pub(crate) fn counter(self) -> Counter {
+        let reason = match self {
+            Self::InFlight => "in_flight",
+            Self::RunQueue => "run_queue",
+            Self::Requests => "requests",
+            Self::Bodies => "bodies",
+        };
+        counter!("gavel_overload_rejections_total", "reason" => reason)
+    }
+}
+
 /// Counters that belong to no decision.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -82,6 +108,10 @@ pub fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheu
             Matcher::Full("gavel_stage_duration_seconds".into()),
             &STAGE_BUCKETS,
         )?
+        .set_buckets_for_metric(
+            Matcher::Full("gavel_run_queue_wait_seconds".into()),
+            &STAGE_BUCKETS,
+        )?
         // What is gone (an endpoint, a model's version) is not shown as it last was.
         .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_MAX_AGE))
         .install_recorder()
@@ -123,6 +153,18 @@ fn describe() {
     describe_counter!(
         "gavel_rejections_total",
         "Refused requests, by kind of problem."
+    );
+    describe_counter!(
+        "gavel_overload_rejections_total",
+        "Requests refused as overloaded, by reason (in_flight, run_queue, requests, bodies)."
+    );
+    describe_histogram!(
+        "gavel_run_queue_wait_seconds",
+        "How long a request waits before its first line runs, measured by a probe."
+    );
+    describe_gauge!(
+        "gavel_shed_share",
+        "The share of decisions that is refused because requests wait for too long."
     );
     describe_gauge!("gavel_in_flight", "Decisions being made now.");
     describe_gauge!(

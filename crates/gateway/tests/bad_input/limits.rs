@@ -1,18 +1,19 @@
 //! Keys, rates, and more at once than is served.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use fake_triton::Step;
+use futures::StreamExt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
 use crate::{
     problem::assert_problem,
     support::{
-        ask::{Answer, http1, message},
+        ask::{Answer, chunks, http1, http2, message},
         eventually, fake, files,
         gateway::{Gateway, Setup},
         raw,
@@ -236,5 +237,58 @@ async fn one_more_than_the_limit_is_refused_at_once_and_admitted_after() {
     .await;
     assert!(left.elapsed() < Duration::from_secs(8));
     assert_eq!(gateway.ask(&files::payment()).await.status, 200);
+    gateway.assert_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_read_at_once_are_bounded_together() {
+    // One decision at once, so bodies of 64 KiB together.
+    let config = "[server]\nmax_in_flight = 1\nbody_timeout = '10m'\n";
+    let mut gateway = Setup::new().config(config).start().await;
+    let half = 40 * 1024;
+    let mut whole = raw::post(&[], &vec![b' '; 60 * 1024]);
+    whole.truncate(whole.len() - 60 * 1024 + half);
+    // Whoever comes first is read and waits for the rest; the next is refused.
+    let held = RefCell::new(Vec::new());
+    let refused = eventually("there is no room for all of it", async || {
+        let mut connection = gateway.connect().await;
+        connection.send(&whole).await;
+        let answer = timeout(Duration::from_millis(200), connection.answer()).await;
+        held.borrow_mut().push(connection);
+        answer.ok()?
+    })
+    .await;
+    assert_problem("no room", &refused, 429, "overloaded", &["bodies"]);
+    assert_retry_after(&refused);
+
+    let start = [&[0][..], &60_000_u32.to_be_bytes(), &vec![0; half]].concat();
+    let rest = futures::stream::pending();
+    let body = chunks(futures::stream::once(async { start.into() }).chain(rest));
+    let url = format!("{}/gavel.v1.DecisionService/Decide", gateway.url());
+    let grpc = http2().post(url).header("content-type", "application/grpc");
+    let status = grpc
+        .header("te", "trailers")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(status.headers()["grpc-status"], "8", "{status:?}");
+
+    // Small ones are read meanwhile, and all of them once there is room.
+    assert_eq!(gateway.ask(&files::payment()).await.status, 200);
+    let reasons = [("reason", "bodies")];
+    let metrics = gateway.metrics().await;
+    assert_eq!(
+        metrics.sum("gavel_overload_rejections_total", &reasons),
+        2.0
+    );
+    let kinds = [("kind", "overloaded")];
+    assert_eq!(metrics.sum("gavel_rejections_total", &kinds), 2.0);
+    drop(held);
+    eventually("there is room", async || {
+        let answer = gateway.post(&[], vec![b' '; 60 * 1024]).await;
+        (answer.status == 400).then_some(())
+    })
+    .await;
     gateway.assert_well().await;
 }

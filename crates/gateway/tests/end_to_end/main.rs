@@ -7,6 +7,7 @@
 //! - `survival.rs`: Triton frozen, killed and back;
 //! - `store.rs`: the store gone and back, and across a restart of the gateway;
 //! - `lifecycle.rs`: models that come, change and do not fit;
+//! - `overload.rs`: more than the process keeps up with;
 //! - `without.rs`: no Triton, no ONNX Runtime;
 //! - `shutdown.rs`: SIGTERM under load.
 //!
@@ -20,6 +21,7 @@ mod support;
 mod answers;
 mod budgets;
 mod lifecycle;
+mod overload;
 mod shared;
 mod shutdown;
 mod store;
