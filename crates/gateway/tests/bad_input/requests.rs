@@ -101,7 +101,7 @@ async fn json_that_is_no_question_says_where() {
         (
             "a byte order mark",
             b"\xef\xbb\xbf{}".into(),
-            &["line 1 column 1"],
+            &["byte order mark", "EF BB BF"],
         ),
         ("UTF-16", b"\xff\xfe{\x00}\x00".into(), &["line 1 column 1"]),
         (
