@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         .build_client(true)
+        .build_transport(false)
         .btree_map(".gavel.v1.DecideResponse")
         .compile_fds(descriptors)?;
     Ok(())

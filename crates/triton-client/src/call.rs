@@ -27,7 +27,7 @@ use crate::{
     endpoint::Admitted,
     error::InferError,
     infer::{InferRequest, InferResponse},
-    proto::{ModelInferResponse, grpc_inference_service_client::GrpcInferenceServiceClient},
+    proto::ModelInferResponse,
 };
 
 pub(crate) type Answer = Result<InferResponse, InferError>;
@@ -49,8 +49,7 @@ impl Call {
         slow_probe: Option<Duration>,
     ) -> Self {
         let limit = admitted.endpoint.options.max_message_bytes;
-        let client = GrpcInferenceServiceClient::new(admitted.channel.clone());
-        let mut client = client.max_decoding_message_size(limit);
+        let mut client = admitted.channel.client(limit);
         let wanted = request.outputs.clone();
         let request = request.into_proto();
         Self {

@@ -2,30 +2,30 @@
 
 use std::{future::Future, io, path::Path, sync::Arc};
 
+use futures::FutureExt;
 use http::Uri;
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixStream,
+    time::timeout,
 };
-use tonic::transport::{Channel, Endpoint};
+use tower::ServiceExt;
 
-use crate::{error::EndpointError, options::EndpointOptions};
+use crate::{
+    error::EndpointError,
+    options::EndpointOptions,
+    transport::{Channel, Connect, Stream},
+};
 
 /// Idle connections are probed by TCP, so that a peer that vanished is noticed.
 const TCP_KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(5);
-/// HTTP/2 flow-control windows, in bytes: large outputs should not wait for updates.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const TCP_KEEPALIVE_RETRIES: u32 = 3;
 
-/// Makes channels to one endpoint. A channel connects at its first call, and again when its
-/// connection has ended; it must be made inside a runtime.
-///
-/// There are no HTTP/2 keep-alive pings: when a frozen server does not answer them, they would
-/// close the connection and so cancel every call on it, which is what crashes the server when it
-/// wakes (see `call.rs`). The breaker notices it instead, and probes over a fresh channel.
+/// Makes channels to one endpoint.
 pub(crate) struct Dial {
-    channel: Box<dyn Fn() -> Channel + Send + Sync>,
+    origin: Uri,
+    connect: Connect,
 }
 
 impl Dial {
@@ -94,10 +94,28 @@ impl Dial {
         ) {
             return Err(wrong("it has a path, and gRPC has none".into()));
         }
-        let endpoint = configured(&format!("http://{authority}"), options)
-            .map_err(|error| wrong(error.to_string()))?;
+        let origin: Uri = format!("http://{authority}")
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(TCP_KEEPALIVE));
+        connector.set_keepalive_interval(Some(TCP_KEEPALIVE));
+        connector.set_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES));
+        connector.set_connect_timeout(Some(options.connect_timeout));
+        let server = origin.clone();
+        let connect = move || {
+            let connected = connector.clone().oneshot(server.clone());
+            let stream = async {
+                Ok(boxed(
+                    connected.await.map_err(io::Error::other)?.into_inner(),
+                ))
+            };
+            stream.boxed()
+        };
         Ok(Self {
-            channel: Box::new(move || endpoint.connect_lazy()),
+            origin,
+            connect: Arc::new(connect),
         })
     }
 
@@ -108,39 +126,23 @@ impl Dial {
         F: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let connect = Arc::new(connect);
-        let options = options.clone();
-        let channel = move || {
-            let connect = Arc::clone(&connect);
-            let service = tower::service_fn(move |_: Uri| {
-                let connected = connect();
-                async move { connected.await.map(TokioIo::new) }
-            });
-            tuned(Endpoint::from_static("http://in-memory"), &options)
-                .connect_with_connector_lazy(service)
+        let limit = options.connect_timeout;
+        let connect = move || {
+            let connected = timeout(limit, connect());
+            async { Ok(boxed(connected.await??)) }.boxed()
         };
         Self {
-            channel: Box::new(channel),
+            origin: Uri::from_static("http://localhost"),
+            connect: Arc::new(connect),
         }
     }
 
-    /// A new channel. Must be called inside a runtime.
+    /// A new channel, which connects at its first call.
     pub(crate) fn channel(&self) -> Channel {
-        (self.channel)()
+        Channel::new(self.origin.clone(), Arc::clone(&self.connect))
     }
 }
 
-fn configured(url: &str, options: &EndpointOptions) -> Result<Endpoint, tonic::transport::Error> {
-    Ok(tuned(Endpoint::from_shared(url.to_owned())?, options))
-}
-
-fn tuned(endpoint: Endpoint, options: &EndpointOptions) -> Endpoint {
-    endpoint
-        .connect_timeout(options.connect_timeout)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(TCP_KEEPALIVE))
-        .tcp_keepalive_interval(Some(TCP_KEEPALIVE))
-        .tcp_keepalive_retries(Some(3))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+fn boxed<S: Stream + 'static>(stream: S) -> Box<dyn Stream> {
+    Box::new(stream)
 }

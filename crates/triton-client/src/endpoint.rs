@@ -14,7 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Response, Status};
 
 use crate::{
     breaker::{Breaker, BreakerState, Pass},
@@ -24,6 +24,7 @@ use crate::{
     options::EndpointOptions,
     proto::{ServerMetadataRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
     server::ServerMetadata,
+    transport::Channel,
 };
 
 /// Probes that may be out unanswered. They have slots of their own, so that calls which hang on
@@ -68,7 +69,7 @@ pub(crate) struct Endpoint {
     name: Arc<str>,
     pub(crate) options: EndpointOptions,
     dial: Dial,
-    channel: Mutex<Option<Channel>>,
+    channel: Mutex<Channel>,
     slots: Arc<Semaphore>,
     probe_slots: Arc<Semaphore>,
     control_slots: Arc<Semaphore>,
@@ -86,9 +87,9 @@ impl Endpoint {
             probe_slots: Arc::new(Semaphore::new(MAX_PROBES_OUT)),
             control_slots: Arc::new(Semaphore::new(MAX_CONTROL_OUT)),
             name,
+            channel: Mutex::new(dial.channel()),
             dial,
             options,
-            channel: Mutex::new(None),
             survives_cancellation: AtomicBool::new(false),
         })
     }
@@ -123,18 +124,14 @@ impl Endpoint {
         })
     }
 
-    /// The one channel; it is made at the first call because that needs a runtime.
     fn channel(&self) -> Channel {
-        self.channel
-            .lock()
-            .get_or_insert_with(|| self.dial.channel())
-            .clone()
+        self.channel.lock().clone()
     }
 
     /// Replaces the channel. Calls on the old one keep it alive until they are over.
     fn redial(&self) -> Channel {
         let channel = self.dial.channel();
-        *self.channel.lock() = Some(channel.clone());
+        *self.channel.lock() = channel.clone();
         channel
     }
 
@@ -253,8 +250,7 @@ impl Endpoint {
             return Err(ControlError::Unreachable { message });
         };
         let limit = self.options.max_message_bytes;
-        let client = GrpcInferenceServiceClient::new(self.channel());
-        let asked = question(client.max_decoding_message_size(limit));
+        let asked = question(self.channel().client(limit));
         let answer = tokio::spawn(async move {
             let answer = asked.await;
             drop(slot);

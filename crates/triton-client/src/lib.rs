@@ -41,6 +41,7 @@ mod schedule;
 mod server;
 mod service_time;
 mod set;
+mod transport;
 
 pub use breaker::BreakerState;
 pub use config::{
