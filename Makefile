@@ -1,6 +1,6 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models coverage fuzz clean-run
+.PHONY: help run test test-deps lint check models coverage fuzz bench bench-quick chaos clean-run
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,15 @@ coverage: ## the tests again, with line coverage by crate (builds anew, minutes)
 
 fuzz: ## a minute of fuzzing for every parser of outside bytes (needs cargo-fuzz)
 	@scripts/fuzz.sh
+
+bench: ## Gavel, the bare pipe and direct calls side by side (a quarter of an hour, on an idle machine)
+	@scripts/bench.sh
+
+bench-quick: ## the same in under two minutes
+	@scripts/bench.sh --quick
+
+chaos: ## breaks real Tritons, Redis, network, disk and clock under load (five minutes); ONLY=redis for some of it
+	@scripts/chaos.sh $(if $(ONLY),--only $(ONLY))
 
 clean-run: ## forgets what `make run` keeps: the embedded store and the logs
 	@rm -rf data/features .cache/run

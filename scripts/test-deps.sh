@@ -43,7 +43,7 @@ install_packages() {
 
 cd "$ROOT"
 # shellcheck disable=SC2046 # a list of names
-install_packages $(packages cc redis-server redis-cli openssl curl python3.11)
+install_packages $(packages cc redis-server redis-cli openssl curl python3.11 faketime)
 command -v cargo >/dev/null || die "cargo is not on PATH: install Rust (rustup), then run the same command again"
 for component in fmt clippy; do
   cargo "$component" --version >/dev/null 2>&1 ||

@@ -14,15 +14,8 @@ pub struct Expected {
 
 #[derive(Clone, Debug, Default)]
 struct Owed {
-    /// What the answer says is missing when the store has answered, and when it has not.
-    with_store: [Option<Reference>; Tier::ALL.len()],
-    without_store: [Option<Reference>; Tier::ALL.len()],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Reference {
-    score: f64,
-    missing: usize,
+    with_store: [Option<f64>; Tier::ALL.len()],
+    without_store: [Option<f64>; Tier::ALL.len()],
 }
 
 /// What is to be said about an answer.
@@ -56,17 +49,13 @@ impl Expected {
             } else {
                 &mut owed.without_store
             };
-            side[answer.tier as usize] = Some(Reference {
-                score: answer.score,
-                missing: answer.missing,
-            });
+            side[answer.tier as usize] = Some(answer.score);
         }
     }
 
     /// The score that a tier owes a question when the store answers.
     pub fn score(&self, question: usize, tier: Tier) -> Option<f64> {
-        let owed = self.by_question.get(question)?;
-        Some(owed.with_store[tier as usize]?.score)
+        self.by_question.get(question)?.with_store[tier as usize]
     }
 
     /// Judges an answer.
@@ -83,9 +72,8 @@ impl Expected {
             (owed.without_store[tier], false),
         ];
         for (reference, with_store) in sides {
-            if let Some(reference) = reference
-                && reference.missing == answer.missing
-                && (reference.score - answer.score).abs() <= TOLERANCE
+            if let Some(score) = reference
+                && (score - answer.score).abs() <= TOLERANCE
             {
                 return Verdict::Right { with_store };
             }
@@ -101,11 +89,10 @@ impl Expected {
 mod tests {
     use super::*;
 
-    fn answer(tier: Tier, score: f64, missing: usize) -> Answer {
+    fn answer(tier: Tier, score: f64) -> Answer {
         Answer {
             tier,
             score,
-            missing,
             is_to_question: true,
         }
     }
@@ -113,17 +100,17 @@ mod tests {
     #[test]
     fn an_answer_is_right_when_its_tier_owes_this_question_that_score() {
         let mut expected = Expected::new(2);
-        expected.learn(0, true, answer(Tier::Primary, 0.25, 0));
-        expected.learn(0, false, answer(Tier::Primary, 0.5, 9));
-        expected.learn(1, true, answer(Tier::Primary, 0.75, 0));
+        expected.learn(0, true, answer(Tier::Primary, 0.25));
+        expected.learn(0, false, answer(Tier::Primary, 0.5));
+        expected.learn(1, true, answer(Tier::Primary, 0.75));
         let judge = |question, answer| expected.judge(question, answer);
         let right = |with_store| Verdict::Right { with_store };
-        assert_eq!(judge(0, answer(Tier::Primary, 0.25, 0)), right(true));
-        assert_eq!(judge(0, answer(Tier::Primary, 0.5, 9)), right(false));
-        assert_eq!(judge(0, answer(Tier::Primary, 0.75, 0)), Verdict::Wrong);
-        assert_eq!(judge(0, answer(Tier::Primary, 0.5, 0)), Verdict::Wrong);
-        assert_eq!(judge(0, answer(Tier::Rules, 0.25, 0)), Verdict::Unknown);
-        let mut other = answer(Tier::Primary, 0.25, 0);
+        assert_eq!(judge(0, answer(Tier::Primary, 0.25)), right(true));
+        assert_eq!(judge(0, answer(Tier::Primary, 0.5)), right(false));
+        assert_eq!(judge(0, answer(Tier::Primary, 0.75)), Verdict::Wrong);
+        assert_eq!(judge(0, answer(Tier::Primary, f64::NAN)), Verdict::Wrong);
+        assert_eq!(judge(0, answer(Tier::Rules, 0.25)), Verdict::Unknown);
+        let mut other = answer(Tier::Primary, 0.25);
         other.is_to_question = false;
         assert_eq!(judge(0, other), Verdict::Wrong);
     }

@@ -7,9 +7,11 @@
 //! ```
 //! `load` decides when a question is sent and keeps the books; `wire` is how; `bench` starts real
 //! servers and runs systems side by side; `report` writes what was found. `pipe` is the thinnest
-//! program that does the same job as Gavel.
+//! program that does the same job as Gavel. `chaos` breaks real parts under a steady load and keeps
+//! books of every request.
 
 pub mod bench;
+pub mod chaos;
 pub mod expected;
 pub mod load;
 pub mod os;

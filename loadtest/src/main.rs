@@ -1,11 +1,16 @@
-//! The `loadtest` binary: flags to a run, a benchmark or a report.
+//! The `loadtest` binary: flags to a run, a benchmark or the chaos suite.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use loadtest::{
-    bench::{self, Effort, Plan, Programs},
+    bench::{self, Effort, Groups, Load, Plan, Programs, Single},
+    chaos,
+    load::from_file,
+    os::{ProcessGroup, go_first},
     questions::repository_root,
+    report::Record,
+    wire::Format,
 };
 use tokio::task::LocalSet;
 
@@ -19,8 +24,59 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put load on a server that runs already; prints one record as JSON.
+    Run(Run),
     /// Start real servers, run Gavel, the bare pipe and direct calls side by side, write the report.
     Bench(Bench),
+    /// Break real parts under a steady load, one after the other, and judge every answer.
+    Chaos(chaos::Options),
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("load").required(true).args(["closed", "open", "arrivals"]))]
+struct Run {
+    /// The public port of a Gavel, or a bare pipe. Its store must hold examples/features.jsonl.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    address: SocketAddr,
+    /// A Gavel without Triton, by whose answers those of the secondary tier are checked.
+    #[arg(long)]
+    secondary: Option<SocketAddr>,
+    /// How to ask.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// With gRPC, connections that callers share.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// A closed loop of so many callers.
+    #[arg(long, value_name = "CALLERS")]
+    closed: Option<usize>,
+    /// An open loop: a Poisson process of so many questions a second.
+    #[arg(long, value_name = "PER_SECOND")]
+    open: Option<f64>,
+    /// An open loop that follows a file: microseconds from the start, one offset a line.
+    #[arg(long, value_name = "FILE")]
+    arrivals: Option<PathBuf>,
+    /// Arrivals and questions follow from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Sent with every question; an answer after it is late.
+    #[arg(long, default_value = "50ms", value_parser = humantime::parse_duration)]
+    budget: Duration,
+    /// Not counted.
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Counted.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    measured: Duration,
+    /// The leader of the gateway's process group, to count its CPU time and memory.
+    #[arg(long, value_name = "PID")]
+    gateway: Option<u32>,
+    /// Likewise of Triton.
+    #[arg(long, value_name = "PID")]
+    triton: Option<u32>,
+    /// Likewise of the store.
+    #[arg(long, value_name = "PID")]
+    store: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +110,8 @@ fn main() -> ExitCode {
         .and_then(|runtime| {
             LocalSet::new().block_on(&runtime, async {
                 match cli.command {
+                    Command::Run(run) => run_single(run).await,
+                    Command::Chaos(options) => chaos::run(&options),
                     Command::Bench(bench) => run_bench(bench).await,
                 }
             })
@@ -65,6 +123,40 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run_single(run: Run) -> Result<(), String> {
+    let (scenario, load) = match (run.closed, run.open, &run.arrivals) {
+        (Some(callers), _, _) => (format!("closed-{callers}"), Load::Closed { callers }),
+        (_, Some(rate), _) => (format!("open-{rate}"), Load::Open { rate }),
+        (_, _, Some(file)) => {
+            let arrivals = from_file(file).map_err(|error| error.to_string())?;
+            ("arrivals".to_owned(), Load::Trace(Rc::from(arrivals)))
+        }
+        (None, None, None) => return Err("say --closed, --open or --arrivals".to_owned()),
+    };
+    go_first();
+    let single = Single {
+        address: run.address,
+        secondary: run.secondary,
+        format: run.format,
+        connections: run.connections,
+        load,
+        seed: run.seed,
+        budget: run.budget,
+        warm_up: run.warm_up,
+        measured: run.measured,
+        groups: Groups {
+            gateway: run.gateway.map(ProcessGroup),
+            triton: run.triton.map(ProcessGroup),
+            store: run.store.map(ProcessGroup),
+        },
+    };
+    let measured = single.run().await.map_err(|error| error.to_string())?;
+    let record = Record::new(&scenario, &run.address.to_string(), 0, run.open, &measured);
+    eprintln!("{record}");
+    println!("{}", serde_json::json!(record));
+    Ok(())
 }
 
 async fn run_bench(bench: Bench) -> Result<(), String> {
@@ -87,7 +179,7 @@ async fn run_bench(bench: Bench) -> Result<(), String> {
         },
         plan: Plan::new(effort, &bench.only),
         seed: bench.seed,
-        records: bench.report.join("bench.jsonl"),
+        report: bench.report,
     };
     bench::run(&settings)
         .await

@@ -15,10 +15,18 @@ use std::{
 /// One concept a file.
 const MAX_LINES: usize = 450;
 const LEAVES: [&str; 3] = ["features", "local-model", "triton-client"];
-const DEVELOPMENT: [&str; 2] = ["fake-triton", "testkit"];
+const DEVELOPMENT: [&str; 3] = ["fake-triton", "testkit", "loadtest"];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The load tester is a tool beside the crates, not one of them.
+fn folder(name: &str) -> PathBuf {
+    match name {
+        "loadtest" => crates().join("../loadtest"),
+        _ => crates().join(name),
+    }
 }
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -42,7 +50,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 fn all_sources() -> Vec<(PathBuf, String)> {
     let names = ["gateway"].into_iter().chain(LEAVES).chain(DEVELOPMENT);
     names
-        .flat_map(|name| sources(&crates().join(name).join("src")))
+        .flat_map(|name| sources(&folder(name).join("src")))
         .collect()
 }
 

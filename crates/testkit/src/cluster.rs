@@ -137,9 +137,8 @@ fn sees_failover(node: &Redis, port: u16) -> bool {
 
 fn ask(node: &Redis, question: &[&str]) -> String {
     let port = node.port().to_string();
-    let port = ["-p", &port];
-    let words = port.iter().chain(question);
-    let words: Vec<_> = words.map(|word| (*word).to_owned()).collect();
+    let words = [&["-p", &port], question].concat();
+    let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
     String::from_utf8_lossy(&cli(&words).stdout).into_owned()
 }
 

@@ -25,12 +25,20 @@ pub struct Triton {
     pub http_url: String,
     /// `http://127.0.0.1:PORT/metrics`.
     pub metrics_url: String,
+    priority: Priority,
     script: PathBuf,
     arguments: Vec<String>,
     http_port: u16,
     shared_memory: String,
     process: Process,
     log: TempDir,
+}
+
+/// What a process may claim of the processors.
+#[derive(Debug, Clone, Copy)]
+enum Priority {
+    Usual,
+    Behind,
 }
 
 impl Drop for Triton {
@@ -63,6 +71,20 @@ impl Triton {
     /// # Panics
     /// As [`Self::start`].
     pub fn start_with(repository: &Path, extra: &[&str]) -> Self {
+        Self::start_at(Priority::Usual, repository, extra)
+    }
+
+    /// Likewise, behind everything else on this machine: its start, which takes seconds of
+    /// processor time, does not take them from whoever is measured meanwhile, as it would not if it
+    /// had a machine of its own.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_behind(repository: &Path) -> Self {
+        Self::start_at(Priority::Behind, repository, &[])
+    }
+
+    fn start_at(priority: Priority, repository: &Path, extra: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/triton.sh");
         let (grpc, http_port, metrics) = (free_port(), free_port(), free_port());
         let Ok(log) = tempfile::tempdir() else {
@@ -89,7 +111,8 @@ impl Triton {
             grpc_url: format!("http://127.0.0.1:{grpc}"),
             http_url: format!("http://127.0.0.1:{http_port}"),
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
-            process: launch(&script, &arguments, http_port, log.path()),
+            process: launch(priority, &script, &arguments, http_port, log.path()),
+            priority,
             script,
             arguments,
             http_port,
@@ -139,6 +162,7 @@ impl Triton {
     pub fn restart(&mut self) {
         self.process.kill();
         self.process = launch(
+            self.priority,
             &self.script,
             &self.arguments,
             self.http_port,
@@ -162,8 +186,21 @@ impl Triton {
     }
 }
 
-fn launch(script: &Path, arguments: &[String], http_port: u16, log: &Path) -> Process {
-    let mut command = Command::new(script);
+fn launch(
+    priority: Priority,
+    script: &Path,
+    arguments: &[String],
+    http_port: u16,
+    log: &Path,
+) -> Process {
+    let mut command = match priority {
+        Priority::Usual => Command::new(script),
+        Priority::Behind => {
+            let mut nice = Command::new("nice");
+            nice.args(["-n", "10"]).arg(script);
+            nice
+        }
+    };
     let log = log.join("triton.log");
     let mut process = Process::start("Triton", command.args(arguments), &log, MISSING);
     process.wait_until(START_LIMIT, || http::is_ok(http_port, "/v2/health/ready"));

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::wire::Target;
 
+/// What the number means, for the report.
+pub(super) const CAPACITY_IS: &str = "the highest open-loop rate at which the primary answered 99 % of the questions in time, found by halving";
+
 const CALLERS: usize = 256;
 const STEPS: usize = 7;
 const GOOD_SHARE: f64 = 0.99;

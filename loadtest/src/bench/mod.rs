@@ -6,9 +6,11 @@ mod plan;
 mod reference;
 mod run;
 mod servers;
+mod single;
 
 pub use measure::{CpuUs, Groups, Load, Measured, Measurement, measure};
 pub use plan::{Effort, Plan};
 pub use reference::{LearnError, learn};
 pub use run::{BenchError, Settings, run};
 pub use servers::{Programs, StartError};
+pub use single::{Single, SingleError};

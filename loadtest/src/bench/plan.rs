@@ -1,6 +1,6 @@
 //! Which systems are put under which loads, how long and how often.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// How thorough a benchmark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,16 @@ impl Plan {
     pub(super) fn measurements(&self) -> usize {
         let of_a_round = self.scenarios.iter().map(|scenario| scenario.systems.len());
         self.rounds * of_a_round.sum::<usize>()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rounds of {:?} after {:?} of warm-up, budget {:?}",
+            self.rounds, self.measured, self.warm_up, self.budget
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf, rc::Rc};
 
 use super::{
-    capacity::capacity,
+    capacity::{CAPACITY_IS, capacity},
     measure::{Groups, Load, Measured, Measurement, measure},
     plan::{Offered, Plan, Scenario, System},
     reference::{self, LearnError, learn},
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     expected::Expected,
-    os::ProcessGroup,
+    os::{ProcessGroup, go_first},
     pipe::{FEATURES, Payment, Pipe, PipeError},
     questions::{self, Question, QuestionsError},
-    report::{Record, RecordsError, Writer},
+    report::{self, Machine, Record, RecordsError, ReportError, Writer},
     wire::{Format, Requests, Target, Tier},
 };
 
@@ -30,8 +30,8 @@ pub struct Settings {
     pub plan: Plan,
     /// Arrivals and questions follow from it.
     pub seed: u64,
-    /// The file of records.
-    pub records: PathBuf,
+    /// The folder of the report.
+    pub report: PathBuf,
 }
 
 /// Why there is no benchmark.
@@ -55,6 +55,9 @@ pub enum BenchError {
     /// The records cannot be written.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The table or a chart cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// Two systems disagree before any load.
     #[error(
         "{system} scores question {question} {found:?}, Gavel's primary {expected:?}: they must be the same bits"
@@ -81,19 +84,30 @@ struct Bench {
     expected: Rc<Expected>,
 }
 
-/// Runs the plan and writes a record a measurement. Must run inside a [`tokio::task::LocalSet`].
+/// Runs the plan, writes a record a measurement, and the report when all is measured. Must run inside a [`tokio::task::LocalSet`].
 ///
 /// # Errors
 /// As [`BenchError`] says; records that were written stay.
 pub async fn run(settings: &Settings) -> Result<(), BenchError> {
     let plan = &settings.plan;
+    let machine = Machine::look(&settings.programs.gavel, questions::repository_root());
     let bench = Bench::start(settings).await?;
-    let mut writer = Writer::create(&settings.records)?;
+    // After the servers, which would inherit it.
+    let first = match go_first() {
+        true => "ahead of the servers",
+        false => "as the servers: its own waiting is in the latencies",
+    };
+    let machine = machine.with("the loader's priority", first.to_owned());
+    let mut writer = Writer::create(&settings.report.join("bench.jsonl"))?;
     let capacity = match plan.needs_capacity() {
         true => Some(bench.capacity(settings).await?),
         false => None,
     };
-    let (mut done, all) = (0, plan.measurements());
+    let mut machine = machine.with("plan", format!("{plan}, seed {}", settings.seed));
+    if let Some(capacity) = capacity {
+        machine = machine.with("capacity", format!("{capacity:.0}/s, {CAPACITY_IS}"));
+    }
+    let (mut records, all) = (Vec::new(), plan.measurements());
     for round in 0..plan.rounds {
         for scenario in &plan.scenarios {
             let systems = scenario.systems.len();
@@ -103,12 +117,14 @@ pub async fn run(settings: &Settings) -> Result<(), BenchError> {
                 let measurement = bench.measurement(settings, load, round);
                 let measured = bench.measure(system, &measurement).await?;
                 let record = record(scenario, system, round, &measurement, &measured);
-                done += 1;
-                say(format_args!("[{done}/{all}] {record}"));
+                say(format_args!("[{}/{all}] {record}", records.len() + 1));
                 writer.write(&record)?;
+                records.push(record);
             }
         }
     }
+    report::write(&settings.report, &records, &machine)?;
+    say(format_args!("wrote {}", settings.report.display()));
     Ok(())
 }
 

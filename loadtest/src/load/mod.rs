@@ -8,6 +8,9 @@ mod pacer;
 mod tally;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub use arrivals::{ArrivalsError, Poisson, from_file};
 pub use closed::closed_loop;
 pub use open::{OpenLoop, open_loop};

@@ -147,7 +147,12 @@ impl Tally {
 
     /// Answers a second, of those that came inside the window.
     pub fn throughput(&self) -> f64 {
-        self.answered_in_window as f64 / self.window.measured().as_secs_f64()
+        self.answered_in_window as f64 / self.seconds()
+    }
+
+    /// Length of the window.
+    pub fn seconds(&self) -> f64 {
+        self.window.measured().as_secs_f64()
     }
 
     /// The latency that this share of the answers did not pass, in microseconds.

@@ -129,3 +129,65 @@ fn haversine_km(lat1: f64, lng1: f64, lat2: f64, lng2: f64) -> f64 {
     let a = half_dphi.sin().powi(2) + phi1.cos() * phi2.cos() * half_dlambda.sin().powi(2);
     2.0 * EARTH_RADIUS_KM * a.clamp(0.0, 1.0).sqrt().asin()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::questions::{golden, repository_root};
+
+    /// A stored row, packed by the crate that owns the layout.
+    fn packed(view: &str, key: &str, payment: &Payment<'_>, values: &Value) -> Option<Vec<u8>> {
+        if values.is_null() {
+            return None;
+        }
+        let entity = if view == "card" {
+            &payment.entities.card_id
+        } else {
+            &payment.entities.store_id
+        };
+        let line = json!({"view": view, "entity": {key: entity}, "values": values}).to_string();
+        let catalog =
+            fs::read_to_string(repository_root().join("decisions/features.toml")).unwrap();
+        let catalog = features::Catalog::parse(&catalog).unwrap();
+        let row = features::load::parse_line(&catalog, &line).unwrap();
+        Some(row.encode())
+    }
+
+    /// What training computed for these payments, to the bit.
+    #[test]
+    fn the_golden_rows_come_out() {
+        let rows = golden(Path::new(repository_root())).unwrap();
+        assert!(rows.len() >= 50);
+        for row in rows {
+            let json = row.request.to_json();
+            let payment: Payment<'_> = serde_json::from_slice(&json).unwrap();
+            let card = packed("card", "card_id", &payment, &row.views["card"]);
+            let shop = packed("store", "store_id", &payment, &row.views["store"]);
+            let card = card.map(|row| Card::decode(&row).unwrap());
+            let shop = shop.map(|row| Shop::decode(&row).unwrap());
+            let found = tensor(&payment, card.as_ref(), shop.as_ref());
+            assert_eq!(
+                found.as_slice(),
+                row.vectors["fraud_primary"],
+                "{}",
+                row.request.id
+            );
+        }
+    }
+
+    #[test]
+    fn a_payment_without_a_timestamp_counts_as_noon_on_a_wednesday() {
+        let json =
+            br#"{"id":"q-0","entities":{"card_id":"1","store_id":"2"},"inputs":{"amount":1e308,
+            "currency":"EUR","country":"CA","provider":"x","customer_present":true}}"#;
+        let payment: Payment<'_> = serde_json::from_slice(json).unwrap();
+        let found = tensor(&payment, None, None);
+        assert_eq!(found[0], f32::MAX);
+        assert_eq!(found[8..11], [12.0, 2.0, 2.0]);
+        assert_eq!(found[18], (LONGEST_GAP_S.ln_1p()) as f32);
+    }
+}

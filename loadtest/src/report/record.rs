@@ -39,6 +39,8 @@ pub struct Record {
     pub errors: u64,
     /// Answers that were not what the tier owes the question.
     pub wrong: u64,
+    /// Answers by a tier whose scores are not known.
+    pub unchecked: u64,
     /// Questions turned away with 429.
     pub refused: u64,
     /// Right answers that were given without what the store holds.
@@ -57,9 +59,11 @@ pub struct Record {
     pub send_delay_p99_us: f64,
     /// Counted from 0.
     pub round: usize,
+    /// How long it was measured.
+    pub seconds: f64,
 }
 
-/// The file of records cannot be written or read.
+/// The file of records cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}: {error}")]
 pub struct RecordsError {
@@ -101,7 +105,8 @@ impl Record {
             tiers: tally.tiers,
             late_share: tally.late_share(),
             errors: tally.failed + tally.unanswered,
-            wrong: tally.wrong + tally.unchecked,
+            wrong: tally.wrong,
+            unchecked: tally.unchecked,
             refused: tally.refused,
             without_store: tally.without_store,
             asked: tally.asked,
@@ -111,7 +116,23 @@ impl Record {
             loader_cpu_us: tenth(measured.loader_cpu_us),
             send_delay_p99_us: tenth(tally.send_delay_us(0.99)),
             round,
+            seconds: tally.seconds(),
         }
+    }
+
+    /// Right answers by the primary tier, a second.
+    pub fn primary_per_second(&self) -> f64 {
+        self.tiers.primary as f64 / self.seconds
+    }
+
+    /// CPU time a decision of all processes together; `None` where one was not looked at.
+    pub fn system_cpu_us(&self) -> Option<f64> {
+        let CpuUs {
+            gateway,
+            triton,
+            store,
+        } = self.cpu_us;
+        Some(gateway? + triton? + store?)
     }
 }
 
@@ -173,22 +194,90 @@ impl Writer {
     }
 }
 
-/// All records of a file.
-///
-/// # Errors
-/// The operating system's, and lines that are no records.
-pub fn read(path: &Path) -> Result<Vec<Record>, RecordsError> {
-    let text = fs::read_to_string(path).map_err(|error| failed(path, error))?;
-    let records = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>();
-    records.map_err(|error| failed(path, error.into()))
-}
-
 fn failed(path: &Path, error: io::Error) -> RecordsError {
     RecordsError {
         file: path.to_owned(),
         error,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A record with plausible numbers.
+    pub(in crate::report) fn record(scenario: &str, system: &str) -> Record {
+        Record {
+            scenario: scenario.to_owned(),
+            system: system.to_owned(),
+            throughput: 1_000.0,
+            p50_us: 300.0,
+            p99_us: 900.0,
+            p999_us: 2_000.0,
+            cpu_us: CpuUs {
+                gateway: Some(50.0),
+                triton: Some(100.0),
+                store: Some(5.0),
+            },
+            tiers: TierCounts {
+                primary: 990,
+                secondary: 9,
+                rules: 1,
+            },
+            late_share: 0.001,
+            errors: 0,
+            wrong: 0,
+            unchecked: 0,
+            refused: 0,
+            without_store: 0,
+            asked: 1_000,
+            offered: Some(1_000.0),
+            rss_start_bytes: Some(20 << 20),
+            rss_bytes: Some(30 << 20),
+            loader_cpu_us: 9.0,
+            send_delay_p99_us: 60.0,
+            round: 0,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_at_once_and_has_the_agreed_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report/bench.jsonl");
+        let mut writer = Writer::create(&path).unwrap();
+        let first = record("closed-1", "gavel");
+        let second = Record {
+            cpu_us: CpuUs::default(),
+            rss_bytes: None,
+            ..record("closed-1", "direct")
+        };
+        writer.write(&first).unwrap();
+        writer.write(&second).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let back: Vec<Record> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(back, [first, second]);
+        let json: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+        for key in [
+            "scenario",
+            "system",
+            "throughput",
+            "p50_us",
+            "p99_us",
+            "p999_us",
+            "tiers",
+            "late_share",
+            "errors",
+        ] {
+            assert!(!json[key].is_null(), "{key}");
+        }
+        for key in ["gateway", "triton", "store"] {
+            assert!(json["cpu_us"][key].is_number(), "{key}");
+        }
+        assert_eq!(json["tiers"]["primary"], 990);
     }
 }

@@ -1,12 +1,7 @@
 //! What is read of an answer: who gave it, the score, and whether it is to the question.
 
-use std::fmt;
-
 use prost::Message;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
-};
+use serde::Deserialize;
 
 use crate::{
     proto::{gavel::DecideResponse, triton::ModelInferResponse},
@@ -45,8 +40,6 @@ pub struct Answer {
     pub tier: Tier,
     /// The probability of fraud.
     pub score: f64,
-    /// How many features are said to be missing.
-    pub missing: usize,
     /// Whether the id is that of the question.
     pub is_to_question: bool,
 }
@@ -58,7 +51,6 @@ impl Answer {
         Some(Self {
             tier: Tier::named(body.tier)?,
             score: body.scores.fraud,
-            missing: body.features.missing.0,
             is_to_question: is_id(body.id, question),
         })
     }
@@ -69,7 +61,6 @@ impl Answer {
         Some(Self {
             tier: Tier::named(&body.tier)?,
             score: *body.scores.get("fraud")?,
-            missing: body.features.map_or(0, |features| features.missing.len()),
             is_to_question: is_id(&body.id, question),
         })
     }
@@ -81,7 +72,6 @@ impl Answer {
         Some(Self {
             tier: Tier::Primary,
             score: f32::from_le_bytes(score).into(),
-            missing: 0,
             is_to_question: is_id(&body.id, question),
         })
     }
@@ -92,44 +82,11 @@ struct Body<'a> {
     id: &'a str,
     scores: Scores,
     tier: &'a str,
-    #[serde(default)]
-    features: Features,
 }
 
 #[derive(Deserialize)]
 struct Scores {
     fraud: f64,
-}
-
-#[derive(Default, Deserialize)]
-struct Features {
-    missing: Count,
-}
-
-/// The length of a list, without the list.
-#[derive(Default)]
-struct Count(usize);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CountVisitor;
-        impl<'de> Visitor<'de> for CountVisitor {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
-                let mut count = 0;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Count(count))
-            }
-        }
-        deserializer.deserialize_seq(CountVisitor)
-    }
 }
 
 #[cfg(test)]
@@ -141,12 +98,11 @@ mod tests {
         let gavel = br#"{"id":"q-3","decision":"fraud","action":"approve","scores":{"fraud":0.25},
             "tier":"secondary","features":{"missing":["a","b"],"stale":["c"]},"timings_us":{"total":9}}"#;
         let answer = Answer::from_json(gavel, 3).unwrap();
-        assert_eq!((answer.tier, answer.missing), (Tier::Secondary, 2));
-        assert_eq!(answer.score, 0.25);
+        assert_eq!((answer.tier, answer.score), (Tier::Secondary, 0.25));
         assert!(answer.is_to_question);
         assert!(!Answer::from_json(gavel, 4).unwrap().is_to_question);
         let pipe = br#"{"id":"q-3","tier":"primary","scores":{"fraud":1.0}}"#;
-        assert_eq!(Answer::from_json(pipe, 3).unwrap().missing, 0);
+        assert_eq!(Answer::from_json(pipe, 3).unwrap().tier, Tier::Primary);
         assert_eq!(
             Answer::from_json(br#"{"id":"q-3","tier":"primary"}"#, 3),
             None

@@ -8,7 +8,10 @@ mod answer;
 mod encode;
 mod grpc;
 mod http1;
-mod response;
+pub(crate) mod response;
+
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, rc::Rc};
 

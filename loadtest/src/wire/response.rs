@@ -2,7 +2,7 @@
 
 /// Why bytes are no answer that we can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ResponseError {
+pub(crate) enum ResponseError {
     #[error("the head is not one of HTTP/1.1")]
     Head,
     #[error("the head has no content-length")]
@@ -11,17 +11,17 @@ pub(super) enum ResponseError {
 
 /// A whole answer at the start of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// Whether the server will close the connection.
-    pub(super) closes: bool,
+    pub(crate) closes: bool,
     head_bytes: usize,
     body_bytes: usize,
 }
 
 impl Response {
     /// The answer that `buffer` begins with; `None` when more of it has to come.
-    pub(super) fn parse(buffer: &[u8]) -> Result<Option<Self>, ResponseError> {
+    pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Self>, ResponseError> {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Response::new(&mut headers);
         let head_bytes = match head.parse(buffer) {
@@ -45,12 +45,12 @@ impl Response {
     }
 
     /// Of head and body.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.head_bytes.saturating_add(self.body_bytes)
     }
 
     /// The body, in the buffer that was parsed.
-    pub(super) fn body<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
+    pub(crate) fn body<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
         buffer
             .get(self.head_bytes..self.bytes())
             .unwrap_or_default()

@@ -58,7 +58,9 @@ async fn the_smallest_of_all_budgets_counts() {
             .decision();
         let asked = format!("{in_body} ms in the body, {in_header:?} in the header: {decision}");
         assert!(total_us(&decision) <= SMALL_US, "{asked}");
-        assert_eq!(skipped(&decision)[0], "primary:timeout", "{asked}");
+        // Calls that hang hold their slots: who comes after them waits for one in vain.
+        let reasons = ["primary:timeout", "primary:infeasible"];
+        assert!(reasons.contains(&&*skipped(&decision)[0]), "{asked}");
     }
 
     // The decision's own budget is a cap.
