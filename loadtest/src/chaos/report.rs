@@ -1,6 +1,6 @@
 //! What the suite found: a line a scenario while it runs, a table at its end, and a page to keep.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{BUDGET, RATE_PER_S, oracle::TIERS, stage::Finding, tally::PhaseCount};
 
@@ -124,7 +124,7 @@ pub(super) fn markdown(lines: &[Line]) -> String {
     let passed = lines.iter().filter(|line| line.passed()).count();
     let mut page = format!(
         "# Chaos\n\n\
-         {passed} of {} scenarios passed. Written by `make chaos`; {}.\n\n\
+         {passed} of {} scenarios passed. Written by `make chaos`, {}; {}.\n\n\
          Two real Tritons, a real Redis and Gavel on one machine, under an open-loop load of \
          {RATE_PER_S} requests a second with a budget of {} each. *Late* is an answer past the \
          budget as the caller sees it; *wrong* is another score or action than the tier owes that \
@@ -135,6 +135,7 @@ pub(super) fn markdown(lines: &[Line]) -> String {
          of the heal, by themselves; where a healthy pod was left all the time, also when the \
          primary tier went on answering through it.\n\n",
         lines.len(),
+        humantime::format_rfc3339_seconds(SystemTime::now()),
         machine(),
         ms(BUDGET),
     );
