@@ -9,7 +9,8 @@
 //!  probe's thread --a byte--> socket, run queue --> probe's task: how long it took
 //!        |                                              |
 //!        |<----------------- Pressure: waited ----------+----> requests: wait()
-//!        +-- Shedding --> share ------------------------------> requests: turns_away()
+//!        +-- Shedding, above a few ms  --> share -------------> requests: brownout(), without Triton
+//!        +-- Shedding, above the target --> share ------------> requests: turns_away(), 429
 //! ```
 
 pub mod probe;
@@ -22,7 +23,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use self::shedding::{Shedding, target};
+pub use self::shedding::{BROWNOUT_TARGET, Shedding, target};
 
 /// The longest wait that is told: a process that was stopped for minutes has not waited for minutes.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub struct Pressure {
     sent_us: AtomicU64,
     /// How long probes waited, smoothed.
     waited_us: AtomicU64,
+    /// The share of requests that goes without the remote tiers, of [`WHOLE`].
+    browned_out: AtomicU64,
     /// The share of requests that is turned away, of [`WHOLE`].
     share: AtomicU64,
     /// The sum of the shares of all requests since one was first turned away: each time that it
@@ -52,6 +55,7 @@ impl Default for Pressure {
             began: Instant::now(),
             sent_us: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
+            browned_out: AtomicU64::new(0),
             share: AtomicU64::new(0),
             spread: AtomicU64::new(0),
         }
@@ -73,6 +77,18 @@ impl Pressure {
         } else {
             wait
         }
+    }
+
+    /// The share of requests, from 0 to 1, that is to go without the remote tiers, so that the process
+    /// keeps up.
+    pub fn brownout(&self) -> f64 {
+        self.browned_out.load(Relaxed) as f64 / WHOLE as f64
+    }
+
+    /// Lets this share of requests go without the remote tiers from now on, from 0 to 1.
+    pub fn brown_out(&self, share: f64) {
+        self.browned_out
+            .store((share * WHOLE as f64) as u64, Relaxed);
     }
 
     /// Whether this request is one of those that are turned away: the share, evenly.

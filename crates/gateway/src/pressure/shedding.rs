@@ -29,8 +29,11 @@ const MORE: f64 = 1.05;
 const LEAST_ANSWERED: f64 = 0.02;
 /// How long a standing wait may be: a share of the smallest budget, within bounds that keep a busy
 /// machine's scheduling from counting, and that nobody would call prompt.
-const BUDGET_SHARE: u32 = 4;
-const TARGETS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(50)];
+const BUDGET_SHARE: u32 = 8;
+const TARGETS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
+/// How long a wait may stand before some requests go without the remote tiers, which are most of the
+/// work: less than the time that it takes from them, and well before anybody is refused.
+pub const BROWNOUT_TARGET: Duration = Duration::from_millis(3);
 
 /// What is shed now.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +52,7 @@ struct Interval {
     readings: u32,
 }
 
-/// How long a wait may stand, where the smallest budget of any decision is this: a quarter of it.
+/// How long a wait may stand, where the smallest budget of any decision is this: an eighth of it.
 pub fn target(smallest_budget: Duration) -> Duration {
     (smallest_budget / BUDGET_SHARE).clamp(TARGETS[0], TARGETS[1])
 }
@@ -64,7 +67,7 @@ impl Shedding {
         }
     }
 
-    /// Takes a wait; gives the share of requests to turn away from now on, from 0 to 1.
+    /// Takes a wait; gives the share of requests to shed from now on, from 0 to 1.
     pub fn observed(&mut self, wait: Duration, now: Instant) -> f64 {
         self.interval.shortest = self.interval.shortest.min(wait);
         self.interval.readings += 1;
@@ -158,9 +161,9 @@ mod tests {
 
     #[test]
     fn the_target_follows_the_smallest_budget_within_bounds() {
-        assert_eq!(target(ms(96)), ms(24));
+        assert_eq!(target(ms(96)), ms(12));
         assert_eq!(target(ms(2)), ms(5));
-        assert_eq!(target(Duration::from_secs(10)), ms(50));
+        assert_eq!(target(Duration::from_secs(10)), ms(20));
     }
 
     /// A queue in front of a worker: an answer takes 100 µs, turning away 15 µs, and `load` times as
