@@ -9,13 +9,14 @@ use tokio::{
 
 use crate::{
     expected::Expected,
-    load::{FinePacer, OpenLoop, Poisson, Tally, Window, closed_loop, open_loop},
+    load::{Caller, FinePacer, OpenLoop, Poisson, Tally, Window, closed_loop, open_loop},
     os::{ProcessGroup, own_cpu},
-    wire::Target,
+    wire::{AnyCaller, Target},
 };
 
 /// More callers at once than any system answers within its budget.
 const MAX_CALLERS: usize = 4_096;
+const FEWEST_CALLERS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 const MEMORY_EVERY: Duration = Duration::from_millis(200);
 
@@ -108,10 +109,11 @@ pub async fn measure(
     measurement: &Measurement,
 ) -> io::Result<Measured> {
     let pacer = FinePacer::new()?;
+    let callers = connected(target, measurement).await;
     let window = Window::new(measurement.warm_up, measurement.measured);
     let tally = Tally::new(window, measurement.budget, Rc::clone(&measurement.expected));
     let (tally, (before, after, resident_bytes)) = tokio::join!(
-        drive(target, measurement, pacer, window, tally),
+        drive(target, measurement, callers, pacer, window, tally),
         observe(groups, window)
     );
     let decisions = tally.answered_in_window.max(1) as f64;
@@ -134,6 +136,7 @@ pub async fn measure(
 async fn drive(
     target: &Target,
     measurement: &Measurement,
+    callers: Vec<AnyCaller>,
     pacer: FinePacer,
     window: Window,
     tally: Tally,
@@ -145,24 +148,38 @@ async fn drive(
     let plan = OpenLoop {
         questions,
         seed,
-        callers: 64,
         max_callers: MAX_CALLERS,
         patience: PATIENCE,
     };
     match &measurement.load {
-        Load::Closed { callers } => {
-            let callers = (0..*callers).map(|_| target.caller()).collect();
-            closed_loop(callers, questions, seed, window, PATIENCE, tally).await
-        }
+        Load::Closed { .. } => closed_loop(callers, questions, seed, window, PATIENCE, tally).await,
         Load::Open { rate } => {
             let arrivals = Poisson::new(*rate, seed);
-            open_loop(plan, arrivals, pacer, new_caller, window, tally).await
+            open_loop(plan, arrivals, pacer, callers, new_caller, window, tally).await
         }
         Load::Trace(arrivals) => {
             let arrivals = arrivals.iter().copied();
-            open_loop(plan, arrivals, pacer, new_caller, window, tally).await
+            open_loop(plan, arrivals, pacer, callers, new_caller, window, tally).await
         }
     }
+}
+
+/// Callers that are connected before the start. An open loop has as many as it needs while answers
+/// take the whole budget; when they take longer it opens more, as real callers would.
+async fn connected(target: &Target, measurement: &Measurement) -> Vec<AnyCaller> {
+    let count = match &measurement.load {
+        Load::Closed { callers } => *callers,
+        Load::Open { rate } => {
+            let in_a_budget = (rate * measurement.budget.as_secs_f64()) as usize;
+            in_a_budget.clamp(FEWEST_CALLERS, MAX_CALLERS)
+        }
+        Load::Trace(_) => FEWEST_CALLERS,
+    };
+    let mut callers: Vec<_> = (0..count).map(|_| target.caller()).collect();
+    for caller in &mut callers {
+        caller.prepare().await;
+    }
+    callers
 }
 
 /// Reads costs at both edges of the window, off the loader's thread, and memory in between.

@@ -122,7 +122,7 @@ impl Plan {
         Self {
             scenarios,
             rounds: if full { 5 } else { 2 },
-            warm_up: Duration::from_millis(if full { 1_000 } else { 300 }),
+            warm_up: Duration::from_millis(if full { 800 } else { 300 }),
             measured: Duration::from_millis(if full { 4_000 } else { 1_000 }),
             budget: Duration::from_millis(50),
         }

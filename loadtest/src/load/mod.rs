@@ -21,6 +21,11 @@ pub use window::Window;
 /// One who asks a question and waits for its answer. A closed loop has a fixed number of these; an
 /// open loop takes as many as it needs.
 pub trait Caller {
+    /// Connects, where that can be done before the first call.
+    fn prepare(&mut self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
     /// Asks the question at that place. A caller whose connection broke opens another at its next
     /// call.
     fn call(&mut self, question: usize) -> impl Future<Output = Outcome>;

@@ -27,20 +27,19 @@ pub struct OpenLoop {
     pub questions: usize,
     /// Which of them are asked follows from it.
     pub seed: u64,
-    /// Callers made before the start.
-    pub callers: usize,
     /// Callers at once; one more question waits for one to become free.
     pub max_callers: usize,
     /// How long after the end a question that is due is still sent.
     pub patience: Duration,
 }
 
-/// Asks a question at each arrival inside the window, and returns the books. Must run inside a
-/// [`tokio::task::LocalSet`].
+/// Asks a question at each arrival inside the window, and returns the books. `callers` are there from
+/// the start. Must run inside a [`tokio::task::LocalSet`].
 pub async fn open_loop<C: Caller + 'static>(
     plan: OpenLoop,
     arrivals: impl IntoIterator<Item = Duration>,
     mut pacer: impl Pacer,
+    callers: Vec<C>,
     mut new_caller: impl FnMut() -> C,
     window: Window,
     tally: Tally,
@@ -49,15 +48,13 @@ pub async fn open_loop<C: Caller + 'static>(
     let jobs = Jobs::default();
     let asking = Rc::new(RefCell::new(Vec::new()));
     let mut tasks = JoinSet::new();
-    let mut spawn = |tasks: &mut JoinSet<()>| {
-        if tasks.len() < plan.max_callers {
-            let asking = (Rc::clone(&asking), tasks.len());
-            asking.0.borrow_mut().push(None);
-            tasks.spawn_local(ask(new_caller(), jobs.clone(), Rc::clone(&tally), asking));
-        }
+    let spawn = |tasks: &mut JoinSet<()>, caller| {
+        let asking = (Rc::clone(&asking), tasks.len());
+        asking.0.borrow_mut().push(None);
+        tasks.spawn_local(ask(caller, jobs.clone(), Rc::clone(&tally), asking));
     };
-    for _ in 0..plan.callers {
-        spawn(&mut tasks);
+    for caller in callers {
+        spawn(&mut tasks, caller);
     }
     task::yield_now().await;
     let mut rng = fastrand::Rng::with_seed(plan.seed);
@@ -72,8 +69,8 @@ pub async fn open_loop<C: Caller + 'static>(
             task::yield_now().await; // late ourselves: let callers send before more is due
         }
         let question = rng.usize(..plan.questions);
-        if !jobs.push(Job { intended, question }) {
-            spawn(&mut tasks);
+        if !jobs.push(Job { intended, question }) && tasks.len() < plan.max_callers {
+            spawn(&mut tasks, new_caller());
         }
     }
     jobs.close();

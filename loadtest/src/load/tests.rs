@@ -75,14 +75,22 @@ async fn open(server: &Rc<Stalling>, window: Window, tally: Tally, max_callers: 
     let plan = OpenLoop {
         questions: 4,
         seed: 1,
-        callers: 1,
         max_callers,
         patience: 10 * MS,
     };
     // One question every 10 ms.
     let arrivals = (0..).map(|i| 10 * i * MS);
     let new_caller = || Rc::clone(server);
-    let run = open_loop(plan, arrivals, RuntimePacer, new_caller, window, tally);
+    let callers = vec![new_caller()];
+    let run = open_loop(
+        plan,
+        arrivals,
+        RuntimePacer,
+        callers,
+        new_caller,
+        window,
+        tally,
+    );
     LocalSet::new().run_until(run).await
 }
 
@@ -144,12 +152,19 @@ async fn a_question_that_is_never_answered_is_late_and_counted() {
     let plan = OpenLoop {
         questions: 1,
         seed: 1,
-        callers: 0,
         max_callers: 3,
         patience: 10 * MS,
     };
     let arrivals = (0..).map(|i| 10 * i * MS);
-    let run = open_loop(plan, arrivals, RuntimePacer, || Silent, window, tally());
+    let run = open_loop(
+        plan,
+        arrivals,
+        RuntimePacer,
+        Vec::new(),
+        || Silent,
+        window,
+        tally(),
+    );
     let of_open = LocalSet::new().run_until(run).await;
     assert_eq!(
         (of_open.asked, of_open.unanswered, of_open.late),

@@ -136,6 +136,13 @@ impl GrpcCaller {
 }
 
 impl Caller for GrpcCaller {
+    /// Where that fails, the first call tries again.
+    async fn prepare(&mut self) {
+        if self.sender.is_none() {
+            self.sender = self.target.connection(self.place, self.broke).await;
+        }
+    }
+
     async fn call(&mut self, question: usize) -> Outcome {
         self.ask(question).await.unwrap_or(Outcome::Failed)
     }

@@ -1,14 +1,18 @@
 //! A caller over HTTP/1.1: one connection, kept alive, one question at a time.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
 
 use super::{Requests, response::Response};
 use crate::load::{Caller, Outcome};
+
+/// A connection that nobody used for longer may have been closed by the server, as is its right.
+const MAY_HAVE_CLOSED: Duration = Duration::from_secs(1);
 
 /// Where to ask, and what.
 #[derive(Debug)]
@@ -28,7 +32,8 @@ impl HttpTarget {
 #[derive(Debug)]
 pub struct HttpCaller {
     target: Rc<HttpTarget>,
-    stream: Option<TcpStream>,
+    /// And when it was used last.
+    idle: Option<(TcpStream, Instant)>,
     buffer: Vec<u8>,
 }
 
@@ -37,7 +42,7 @@ impl HttpCaller {
     pub fn new(target: Rc<HttpTarget>) -> Self {
         Self {
             target,
-            stream: None,
+            idle: None,
             buffer: Vec::with_capacity(4 * 1024),
         }
     }
@@ -45,7 +50,7 @@ impl HttpCaller {
     /// `None` when the connection broke or what came is no answer.
     async fn ask(&mut self, question: usize) -> Option<Outcome> {
         // Taken, and put back once the answer is whole: a call that fails leaves none.
-        let mut stream = match self.stream.take() {
+        let mut stream = match self.idle.take().and_then(still_open) {
             Some(stream) => stream,
             None => connect(self.target.address).await.ok()?,
         };
@@ -61,7 +66,7 @@ impl HttpCaller {
             }
         };
         if !response.closes && response.bytes() == self.buffer.len() {
-            self.stream = Some(stream);
+            self.idle = Some((stream, Instant::now()));
         }
         match response.status {
             200 => {
@@ -76,12 +81,30 @@ impl HttpCaller {
 }
 
 impl Caller for HttpCaller {
+    /// Where that fails, the first call tries again.
+    async fn prepare(&mut self) {
+        if self.idle.is_none() {
+            let stream = connect(self.target.address).await.ok();
+            self.idle = stream.map(|stream| (stream, Instant::now()));
+        }
+    }
+
     async fn call(&mut self, question: usize) -> Outcome {
         self.ask(question).await.unwrap_or(Outcome::Failed)
     }
 }
 
-async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+/// Asks the operating system only where there is a doubt. A connection that closes once a question
+/// is on it has lost that question, and that is a failure.
+fn still_open((stream, used): (TcpStream, Instant)) -> Option<TcpStream> {
+    if used.elapsed() < MAY_HAVE_CLOSED {
+        return Some(stream);
+    }
+    let silent = matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+    silent.then_some(stream)
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

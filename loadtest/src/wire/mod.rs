@@ -60,6 +60,13 @@ pub enum AnyCaller {
 }
 
 impl Caller for AnyCaller {
+    async fn prepare(&mut self) {
+        match self {
+            AnyCaller::Http(caller) => caller.prepare().await,
+            AnyCaller::Grpc(caller) => caller.prepare().await,
+        }
+    }
+
     async fn call(&mut self, question: usize) -> Outcome {
         match self {
             AnyCaller::Http(caller) => caller.call(question).await,

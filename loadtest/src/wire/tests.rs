@@ -111,6 +111,27 @@ async fn http_answers_are_read_in_pieces_and_a_broken_connection_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_server_closed_while_idle_is_no_failure() {
+    let (listener, address) = listen().await;
+    let server = async {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await.unwrap();
+            let right = written("200 OK", BODY);
+            stream.write_all(right.as_bytes()).await.unwrap();
+        }
+    };
+    let caller = async {
+        let mut caller = target(address, Format::Json).caller();
+        caller.prepare().await;
+        assert_eq!(caller.call(0).await, RIGHT);
+        time::sleep(Duration::from_millis(1_100)).await;
+        assert_eq!(caller.call(0).await, RIGHT);
+    };
+    tokio::join!(server, caller);
+}
+
+#[tokio::test]
 async fn nobody_listening_is_a_failure() {
     let (listener, address) = listen().await;
     drop(listener);
