@@ -40,6 +40,8 @@ pub struct Pressure {
     sent_us: AtomicU64,
     /// How long probes waited, smoothed.
     waited_us: AtomicU64,
+    /// How long the latest probe waited.
+    latest_us: AtomicU64,
     /// The share of requests that goes without the remote tiers, of [`WHOLE`].
     browned_out: AtomicU64,
     /// The share of requests that is turned away, of [`WHOLE`].
@@ -55,6 +57,7 @@ impl Default for Pressure {
             began: Instant::now(),
             sent_us: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
+            latest_us: AtomicU64::new(0),
             browned_out: AtomicU64::new(0),
             share: AtomicU64::new(0),
             spread: AtomicU64::new(0),
@@ -67,11 +70,8 @@ impl Pressure {
     /// and at least as long as the one that is still out, which came later than the request did.
     pub fn wait(&self, now: Instant) -> Duration {
         let waited_us = self.waited_us.load(Relaxed);
-        let out_us = match self.sent_us.load(Relaxed) {
-            0 => 0,
-            sent_us => self.since_began_us(now).saturating_sub(sent_us),
-        };
-        let wait = Duration::from_micros(waited_us.max(out_us)).min(MAX_WAIT);
+        let waited_us = waited_us.max(self.out_us(now));
+        let wait = Duration::from_micros(waited_us).min(MAX_WAIT);
         if wait < MIN_WAIT {
             Duration::ZERO
         } else {
@@ -91,6 +91,19 @@ impl Pressure {
             .store((share * WHOLE as f64) as u64, Relaxed);
     }
 
+    /// How long the latest probe waited, or the one that is out has been waiting, if that is longer.
+    fn latest(&self, now: Instant) -> Duration {
+        let latest_us = self.latest_us.load(Relaxed).max(self.out_us(now));
+        Duration::from_micros(latest_us).min(MAX_WAIT)
+    }
+
+    fn out_us(&self, now: Instant) -> u64 {
+        match self.sent_us.load(Relaxed) {
+            0 => 0,
+            sent_us => self.since_began_us(now).saturating_sub(sent_us),
+        }
+    }
+
     /// Whether this request is one of those that are turned away: the share, evenly.
     pub fn turns_away(&self) -> bool {
         let share = self.share.load(Relaxed);
@@ -105,6 +118,7 @@ impl Pressure {
     /// The first line of one task alone may call this.
     pub fn waited(&self, wait: Duration) {
         let wait_us = wait.min(MAX_WAIT).as_micros() as u64;
+        self.latest_us.store(wait_us, Relaxed);
         let before_us = self.waited_us.load(Relaxed);
         self.waited_us.store((3 * before_us + wait_us) / 4, Relaxed);
     }

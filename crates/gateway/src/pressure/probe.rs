@@ -55,7 +55,7 @@ fn send(pressure: &Pressure, target: Duration, mut socket: UnixStream, ended: &m
     let mut brownout = Shedding::new(BROWNOUT_TARGET.min(target), Instant::now());
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let now = Instant::now();
-        let wait = pressure.wait(now);
+        let wait = pressure.latest(now);
         let browned_out = brownout.observed(wait, now);
         pressure.brown_out(browned_out);
         without.set(browned_out);

@@ -22,9 +22,12 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const READINGS: u32 = 5;
 /// What is still answered of what was, after an interval above the target, and after one that was not.
 /// Down fast, because all that comes too late meanwhile is lost; up slowly, because each step too far
-/// builds a queue again.
+/// builds a queue again; but faster while nothing waits for anything near the target, because what
+/// overloaded the process has gone.
 const LESS: f64 = 0.7;
 const MORE: f64 = 1.05;
+const MUCH_MORE: f64 = 1.25;
+const FAR_BELOW: u32 = 4;
 /// Answered whatever happens: when even turning away is too much work, answering nobody helps nobody.
 const LEAST_ANSWERED: f64 = 0.02;
 /// How long a standing wait may be: a share of the smallest budget, within bounds that keep a busy
@@ -33,7 +36,7 @@ const BUDGET_SHARE: u32 = 8;
 const TARGETS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
 /// How long a wait may stand before some requests go without the remote tiers, which are most of the
 /// work: less than the time that it takes from them, and well before anybody is refused.
-pub const BROWNOUT_TARGET: Duration = Duration::from_millis(3);
+pub const BROWNOUT_TARGET: Duration = Duration::from_millis(5);
 
 /// What is shed now.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +75,15 @@ impl Shedding {
         self.interval.shortest = self.interval.shortest.min(wait);
         self.interval.readings += 1;
         if now >= self.interval.began + INTERVAL && self.interval.readings >= READINGS {
-            self.answered = if self.interval.shortest > self.target {
-                (self.answered * LESS).max(LEAST_ANSWERED)
+            let shortest = self.interval.shortest;
+            let factor = if shortest > self.target {
+                LESS
+            } else if shortest > self.target / FAR_BELOW {
+                MORE
             } else {
-                (self.answered * MORE).min(1.0)
+                MUCH_MORE
             };
+            self.answered = (self.answered * factor).clamp(LEAST_ANSWERED, 1.0);
             self.interval = Interval::begun(now);
         }
         1.0 - self.answered
@@ -142,10 +149,16 @@ mod tests {
 
     #[test]
     fn below_the_target_it_ends_by_itself() {
-        let waits = [ms(500); 500].into_iter().chain([ms(1); 1000]);
-        let shed = shed(waits);
-        assert!(shed[499..].is_sorted_by(|a, b| a >= b));
-        assert!(shed[999] > 0.0 && shed[1499] == 0.0);
+        let waits = |after| [ms(500); 500].into_iter().chain([ms(after); 1000]);
+        let slowly = shed(waits(20));
+        assert!(slowly[499..].is_sorted_by(|a, b| a >= b));
+        assert!(slowly[999] > 0.0 && slowly[1499] == 0.0);
+        let quickly = shed(waits(1));
+        assert!(quickly[499..].is_sorted_by(|a, b| a >= b));
+        assert!(
+            quickly[599] > 0.0 && quickly[699] == 0.0,
+            "within two seconds"
+        );
     }
 
     #[test]
