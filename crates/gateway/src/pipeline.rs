@@ -67,8 +67,7 @@ pub async fn decide(
     let assembled = assembling.elapsed();
     decision.metrics.assembled(&features);
 
-    let brownout = gateway.pressure.brownout();
-    let served = tiers::serve(&bound.chain, &features, deadline, brownout).await;
+    let served = tiers::serve(&bound.chain, &features, deadline).await;
 
     let judging = Instant::now();
     let verdict = decision.definition.policy.apply(&served.scored.scores);

@@ -25,7 +25,7 @@ use crate::{
     },
     rejection::{Kind, Rejection},
     telemetry::DecisionMetrics,
-    tiers::{BindError, BoundModel, Brownout, Chain, OnnxTier, RulesTier, TritonTier, Worth},
+    tiers::{BindError, BoundModel, Chain, OnnxTier, RulesTier, TritonTier, Worth},
 };
 
 /// Everything that can be asked.
@@ -240,7 +240,6 @@ pub(crate) fn bind(
         in_process: Vec::new(),
         rules,
         worth,
-        brownout: Brownout::default(),
     };
     let mut bound = Bound {
         plan,

@@ -1,6 +1,9 @@
 //! Whether the process itself keeps up: how long a request waits before its first line runs, and
 //! which share is turned away when that is too long.
 //!
+//! What is scarce then is this process's CPU, of which an answer of Triton's costs no more than one of the
+//! tiers in process. So those that are answered keep all their tiers, and the others are refused.
+//!
 //! A request that waits in its socket and in the runtime's run queue has no line of ours running, so
 //! nothing that it does can measure the wait. `probe` sends bytes the same way and times them;
 //! `shedding` turns what is measured into a share; requests read both here, without a lock.
@@ -9,8 +12,7 @@
 //!  probe's thread --a byte--> socket, run queue --> probe's task: how long it took
 //!        |                                              |
 //!        |<----------------- Pressure: waited ----------+----> requests: wait()
-//!        +-- Shedding, above a few ms  --> share -------------> requests: brownout(), without Triton
-//!        +-- Shedding, above the target --> share ------------> requests: turns_away(), 429
+//!        +-- Shedding --> share ------------------------------> requests: turns_away()
 //! ```
 
 pub mod probe;
@@ -23,7 +25,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use self::shedding::{BROWNOUT_TARGET, Shedding, target};
+pub use self::shedding::{Shedding, target};
 
 /// The longest wait that is told: a process that was stopped for minutes has not waited for minutes.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -42,8 +44,6 @@ pub struct Pressure {
     waited_us: AtomicU64,
     /// How long the latest probe waited.
     latest_us: AtomicU64,
-    /// The share of requests that goes without the remote tiers, of [`WHOLE`].
-    browned_out: AtomicU64,
     /// The share of requests that is turned away, of [`WHOLE`].
     share: AtomicU64,
     /// The sum of the shares of all requests since one was first turned away: each time that it
@@ -58,7 +58,6 @@ impl Default for Pressure {
             sent_us: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
             latest_us: AtomicU64::new(0),
-            browned_out: AtomicU64::new(0),
             share: AtomicU64::new(0),
             spread: AtomicU64::new(0),
         }
@@ -77,18 +76,6 @@ impl Pressure {
         } else {
             wait
         }
-    }
-
-    /// The share of requests, from 0 to 1, that is to go without the remote tiers, so that the process
-    /// keeps up.
-    pub fn brownout(&self) -> f64 {
-        self.browned_out.load(Relaxed) as f64 / WHOLE as f64
-    }
-
-    /// Lets this share of requests go without the remote tiers from now on, from 0 to 1.
-    pub fn brown_out(&self, share: f64) {
-        self.browned_out
-            .store((share * WHOLE as f64) as u64, Relaxed);
     }
 
     /// How long the latest probe waited, or the one that is out has been waiting, if that is longer.

@@ -21,7 +21,7 @@ use std::{
 use metrics::{gauge, histogram};
 use tokio::{io::AsyncReadExt, time::Instant};
 
-use super::{BROWNOUT_TARGET, Pressure, Shedding};
+use super::{Pressure, Shedding};
 
 /// As many probes as an interval of `Shedding` needs. An idle process spends about 0.1 ms on each when
 /// it is compiled without optimisation.
@@ -50,16 +50,11 @@ pub fn start(pressure: Arc<Pressure>, target: Duration) -> io::Result<()> {
 }
 
 fn send(pressure: &Pressure, target: Duration, mut socket: UnixStream, ended: &mpsc::Receiver<()>) {
-    let (share, without) = (gauge!("gavel_shed_share"), gauge!("gavel_brownout_share"));
+    let share = gauge!("gavel_shed_share");
     let mut shedding = Shedding::new(target, Instant::now());
-    let mut brownout = Shedding::new(BROWNOUT_TARGET.min(target), Instant::now());
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let now = Instant::now();
-        let wait = pressure.latest(now);
-        let browned_out = brownout.observed(wait, now);
-        pressure.brown_out(browned_out);
-        without.set(browned_out);
-        let shed = shedding.observed(wait, now);
+        let shed = shedding.observed(pressure.latest(now), now);
         pressure.shed(shed);
         share.set(shed);
         if pressure.send(now) && socket.write_all(&[0]).is_err() {

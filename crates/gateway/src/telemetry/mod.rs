@@ -163,10 +163,6 @@ fn describe() {
         "How long a request waits before its first line runs, measured by a probe."
     );
     describe_gauge!(
-        "gavel_brownout_share",
-        "The share of decisions that goes without Triton because requests wait for too long."
-    );
-    describe_gauge!(
         "gavel_shed_share",
         "The share of decisions that is refused because requests wait for too long."
     );

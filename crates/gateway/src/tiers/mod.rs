@@ -10,7 +10,6 @@
 //! ```
 
 mod bound;
-mod brownout;
 mod onnx;
 mod rules;
 #[cfg(test)]
@@ -26,7 +25,6 @@ use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::bound::{BindError, BoundModel, FeatureLists, feature_lists, sentences};
-pub(crate) use self::brownout::Brownout;
 pub(crate) use self::onnx::OnnxTier;
 pub(crate) use self::rules::RulesTier;
 pub use self::skip::{SkipReason, Skipped};
@@ -68,31 +66,15 @@ pub(crate) struct Chain {
     pub(crate) rules: RulesTier,
     /// What an answer of the remote tiers is worth.
     pub(crate) worth: Worth,
-    /// Who goes without them when the process does not keep up.
-    pub(crate) brownout: Brownout,
 }
 
-/// Asks the tiers in order until one answers. Of all requests, the least worthy `brownout` (0 to 1) go
-/// without the remote ones.
-pub(crate) async fn serve(
-    chain: &Chain,
-    row: &FeatureRow,
-    deadline: Deadline,
-    brownout: f64,
-) -> Served {
+/// Asks the tiers in order until one answers.
+pub(crate) async fn serve(chain: &Chain, row: &FeatureRow, deadline: Deadline) -> Served {
     let mut skipped = Vec::new();
     let mut timings = Vec::new();
     let mut standby = None;
     let worth = chain.worth.of(row);
-    let without_remote = chain.brownout.leaves(worth, brownout);
     for tier in &chain.remote {
-        if without_remote {
-            skipped.push(Skipped {
-                tier: tier.name.clone(),
-                reason: SkipReason::Overloaded,
-            });
-            continue;
-        }
         let started = Instant::now();
         let until = deadline.slice(started, tier.slice, Duration::ZERO);
         let prepare_at = deadline.begin_by(chain.in_process_cost());
