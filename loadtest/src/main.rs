@@ -12,7 +12,10 @@ use loadtest::{
     report::Record,
     wire::Format,
 };
-use tokio::task::LocalSet;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::LocalSet,
+};
 
 /// Load on Gavel, and what it costs. Development only.
 #[derive(Debug, Parser)]
@@ -68,7 +71,7 @@ struct Run {
     /// Counted.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     measured: Duration,
-    /// The leader of the gateway's process group, to count its CPU time and memory.
+    /// The gateway's process, or the leader of its process group: to count CPU time and memory.
     #[arg(long, value_name = "PID")]
     gateway: Option<u32>,
     /// Likewise of Triton.
@@ -108,11 +111,18 @@ fn main() -> ExitCode {
     let outcome = runtime
         .map_err(|error| error.to_string())
         .and_then(|runtime| {
-            LocalSet::new().block_on(&runtime, async {
+            let command = async {
                 match cli.command {
                     Command::Run(run) => run_single(run).await,
                     Command::Chaos(options) => chaos::run(&options),
                     Command::Bench(bench) => run_bench(bench).await,
+                }
+            };
+            LocalSet::new().block_on(&runtime, async {
+                // What was started ends with us, however we end.
+                tokio::select! {
+                    outcome = command => outcome,
+                    () = interrupted() => Err("interrupted".to_owned()),
                 }
             })
         });
@@ -122,6 +132,19 @@ fn main() -> ExitCode {
             eprintln!("loadtest: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+async fn interrupted() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => (),
+                _ = terminate.recv() => (),
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::{fs, time::Duration};
 
-/// A server with all its processes: those of one process group, which its leader's id names.
+/// A server with all its processes: the one with this id, and those of the process group that it
+/// leads, if it leads one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessGroup(pub u32);
 
@@ -20,7 +21,7 @@ impl ProcessGroup {
         pages * rustix::param::page_size() as u64
     }
 
-    /// Resident memory of its leader alone, which is quicker to read.
+    /// Resident memory of that one process alone, which is quicker to read.
     pub fn leader_resident_bytes(self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
         let pages = Stat::parse(&stat).map_or(0, |stat| stat.resident_pages);
@@ -34,7 +35,7 @@ impl ProcessGroup {
             name.to_str()?.parse::<u32>().ok()?;
             // A process that has just ended has no file any more.
             let stat = Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?)?;
-            (stat.group == self.0).then_some(stat)
+            (stat.id == self.0 || stat.group == self.0).then_some(stat)
         })
     }
 }
@@ -56,6 +57,7 @@ pub fn go_first() -> bool {
 /// The fields of `/proc/PID/stat` that are used; see proc_pid_stat(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat {
+    id: u32,
     group: u32,
     cpu_ticks: u64,
     resident_pages: u64,
@@ -64,11 +66,13 @@ struct Stat {
 impl Stat {
     fn parse(line: &str) -> Option<Self> {
         // The program's name may hold spaces and brackets; what follows its last bracket does not.
+        let (id, _) = line.split_once(' ')?;
         let (_, rest) = line.rsplit_once(')')?;
         let fields: Vec<_> = rest.split_ascii_whitespace().collect();
         // The manual counts from 1, and `rest` begins with field 3.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
+            id: id.parse().ok()?,
             group: u32::try_from(field(5)?).ok()?,
             cpu_ticks: field(14)? + field(15)?,
             resident_pages: field(24)?,
@@ -85,6 +89,7 @@ mod tests {
         let line = "4022 (a b) R (c) S 1 4000 3999 0 -1 4194560 9 0 0 0 120 30 7 5 20 0 9 0 100 1024 77 \
                     18446744073709551615 1 1 0";
         let stat = Stat {
+            id: 4022,
             group: 4000,
             cpu_ticks: 150,
             resident_pages: 77,
