@@ -148,7 +148,7 @@ fn brownout(summary: &Summary) -> Result<Option<String>, Box<dyn std::error::Err
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(64)
-            .build_cartesian_2d((left..right).log_scale(), 0.0..100.0)?;
+            .build_cartesian_2d((left..right).log_scale(), 0.0..105.0)?;
         finish(chart, "questions a second", "% of answers", &series)?;
         root.present()?;
     }
@@ -169,6 +169,9 @@ where
 {
     chart
         .configure_mesh()
+        .x_labels(6)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .max_light_lines(1)
         .x_desc(x_name)
         .y_desc(y_name)
         .draw()?;
@@ -186,7 +189,7 @@ where
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::MiddleLeft)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK)
         .draw()?;
