@@ -214,6 +214,7 @@ impl Endpoint {
 
     pub(crate) fn would_admit(&self, now: Instant) -> bool {
         self.breaker.would_admit(now)
+            && (self.is_closed() || self.probe_slots.available_permits() > 0)
     }
 
     pub(crate) fn in_flight(&self) -> usize {

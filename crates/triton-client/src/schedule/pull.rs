@@ -86,8 +86,10 @@ impl Model {
         let too_late = InferError::Infeasible {
             predicted: state.soonest(1, now).unwrap_or_default(),
         };
-        // Without a turn: this endpoint is not asked to try again at once.
-        let summoned = turn.as_ref().and_then(|_| state.summon(now));
+        // Without a turn at an endpoint in service, what waits is not for it: it is not asked again.
+        let lane = state.lane(endpoint);
+        let not_for_it = turn.is_none() && lane.is_some_and(|lane| lane.in_service(now));
+        let summoned = if not_for_it { None } else { state.summon(now) };
         let (stranded, why) = state.stranded(now);
         drop(state);
         refuse(expired, &too_late);
