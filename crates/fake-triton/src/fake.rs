@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::{
     io::DuplexStream,
     net::TcpListener,
+    sync::Notify,
     task::{AbortHandle, JoinHandle},
 };
 
@@ -34,6 +35,7 @@ pub type Connector =
 #[derive(Clone, Default)]
 pub struct FakeTriton {
     pub(crate) shared: Arc<Mutex<Shared>>,
+    pub(crate) goes_away: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -144,6 +146,11 @@ impl FakeTriton {
             .connections
             .drain(..)
             .for_each(|connection| connection.abort());
+    }
+
+    /// Says GOAWAY on every connection: calls on it are finished, then it ends. New ones are accepted.
+    pub fn go_away(&self) {
+        self.goes_away.notify_waiters();
     }
 
     /// Accepts connections again.

@@ -5,6 +5,7 @@
 //!
 //! - `answers.rs`: what comes back: types, sizes, descriptions, and errors word for word;
 //! - `survival.rs`: impatient callers, SIGSTOP, kill -9, SIGTERM, restarts;
+//! - `connection.rs`: the way to it breaks, and a Unix socket;
 //! - `repository.rs`: loading, versions that retire, and `config.pbtxt` as Triton parses it.
 
 #![expect(
@@ -15,5 +16,6 @@
 
 mod answers;
 mod client;
+mod connection;
 mod repository;
 mod survival;

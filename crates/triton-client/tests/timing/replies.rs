@@ -186,3 +186,29 @@ fn urls_that_name_no_endpoint_are_refused_in_words() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_finishes_its_calls_and_is_reached_anew() {
+    let fake = fake().script("m", [Step::after(MS * 30)]);
+    let client = client(&fake);
+    let out = tokio::spawn({
+        let client = Arc::clone(&client);
+        async move { infer(&client, MS * 50).await }
+    });
+    sleep(MS * 10).await;
+    fake.go_away();
+    sleep(MS).await;
+    infer(&client, MS * 50)
+        .await
+        .expect("over another connection");
+    out.await
+        .expect("it ran")
+        .expect("it is finished over the old one");
+    assert_eq!(fake.connections(), 2);
+    for _ in 0..20 {
+        fake.go_away();
+        sleep(MS).await;
+        infer(&client, MS * 50).await.expect("every time");
+    }
+    assert_eq!(state(&client), BreakerState::Closed);
+}
