@@ -29,7 +29,7 @@ coverage: ## the tests again, with line coverage by crate (builds anew, minutes)
 fuzz: ## a minute of fuzzing for every parser of outside bytes (needs cargo-fuzz)
 	@scripts/fuzz.sh
 
-bench: ## Gavel, the bare pipe and direct calls side by side (a quarter of an hour, on an idle machine)
+bench: ## Gavel, the bare pipe and direct calls side by side (twenty minutes, on an idle machine)
 	@scripts/bench.sh
 
 bench-quick: ## the same in under two minutes

@@ -84,10 +84,10 @@ struct Run {
 
 #[derive(Debug, Args)]
 struct Bench {
-    /// Under two minutes instead of a quarter of an hour.
+    /// Under two minutes instead of twenty.
     #[arg(long)]
     quick: bool,
-    /// Only scenarios whose name begins so, e.g. closed, open-4000, capacity.
+    /// Only scenarios whose name begins so, e.g. closed, open-4000, capacity, paced.
     #[arg(long, default_value = "")]
     only: String,
     /// Where the report goes.

@@ -2,7 +2,7 @@
 //!
 //! The capacity is the highest rate of an open loop at which at least 99 % of the questions got the
 //! primary's answer inside the budget. It is found by halving: between a tenth and one and a half of
-//! what a closed loop of 256 callers got, in steps of equal ratio.
+//! the primary's answers to a closed loop of 256 callers, in steps of equal ratio.
 
 use std::io;
 
@@ -31,9 +31,10 @@ pub(super) async fn capacity(target: &Target, measurement: &Measurement) -> io::
             .tally;
         io::Result::Ok(tally)
     };
-    let closed = at(Load::Closed { callers: CALLERS }).await?.throughput();
+    let tally = at(Load::Closed { callers: CALLERS }).await?;
+    let closed = tally.tiers.primary as f64 / tally.seconds();
     say(format_args!(
-        "capacity: {CALLERS} callers got {closed:.0}/s"
+        "capacity: {CALLERS} callers got {closed:.0}/s from primary"
     ));
     let (mut low, mut high) = (0.1 * closed, 1.5 * closed);
     for _ in 0..STEPS {

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod measure;
+mod paced;
 mod plan;
 mod reference;
 mod run;

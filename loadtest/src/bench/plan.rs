@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 pub enum Effort {
     /// Under two minutes: enough to see what a change did.
     Quick,
-    /// A quarter of an hour: what is committed.
+    /// Twenty minutes: what is committed.
     Full,
 }
 
@@ -50,8 +50,10 @@ impl System {
 pub(super) enum Offered {
     Callers(usize),
     PerSecond(f64),
-    /// So many times what Gavel's primary tier can do.
+    /// So many times what Gavel's primary tier can do, which shares this machine's CPU.
     TimesCapacity(f64),
+    /// So many times what it can do with a Triton whose capacity is set by time.
+    TimesPaced(f64),
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,14 @@ pub(super) struct Scenario {
     pub(super) name: String,
     pub(super) offered: Offered,
     pub(super) systems: &'static [System],
+    pub(super) measured: Duration,
+}
+
+impl Scenario {
+    /// Whether it is asked of the Gavel whose Triton's capacity is set by time.
+    pub(super) fn is_paced(&self) -> bool {
+        matches!(self.offered, Offered::TimesPaced(_))
+    }
 }
 
 /// A whole benchmark.
@@ -67,7 +77,9 @@ pub struct Plan {
     pub(super) scenarios: Vec<Scenario>,
     pub(super) rounds: usize,
     pub(super) warm_up: Duration,
+    /// Of a scenario that is not paced, and of every step to the capacity.
     pub(super) measured: Duration,
+    paced_measured: Duration,
     /// Sent with every question; an answer after it is late.
     pub(super) budget: Duration,
 }
@@ -80,18 +92,25 @@ impl Plan {
     /// The plan of that effort, of the scenarios whose name begins with `only`.
     pub fn new(effort: Effort, only: &str) -> Self {
         let full = effort == Effort::Full;
+        let measured = Duration::from_millis(if full { 4_000 } else { 1_000 });
+        let paced_measured = Duration::from_secs(if full { 8 } else { 3 });
         let mut scenarios = Vec::new();
         let mut add = |offered, systems| {
             let name = match offered {
                 Offered::Callers(callers) => format!("closed-{callers}"),
                 Offered::PerSecond(rate) => format!("open-{rate}"),
                 Offered::TimesCapacity(times) => format!("capacity-{times}x"),
+                Offered::TimesPaced(times) => format!("paced-{times}x"),
             };
             if name.starts_with(only) {
                 scenarios.push(Scenario {
                     name,
                     offered,
                     systems,
+                    measured: match offered {
+                        Offered::TimesPaced(_) => paced_measured,
+                        _ => measured,
+                    },
                 });
             }
         };
@@ -106,24 +125,29 @@ impl Plan {
         for rate in [500.0, 2_000.0, 4_000.0] {
             add(Offered::PerSecond(rate), SIDE_BY_SIDE);
         }
-        for times in [0.5, 1.0, 1.5, 2.0, 3.0, 5.0] {
+        // Those between are for the charts.
+        let multiples: &[f64] = match full {
+            true => &[0.5, 1.0, 1.5, 2.0, 3.0, 5.0],
+            false => &[1.0, 2.0, 5.0],
+        };
+        for &times in multiples {
             let of_the_issue = [1.0, 2.0, 5.0].contains(&times);
-            if full || of_the_issue {
-                add(
-                    Offered::TimesCapacity(times),
-                    if full && of_the_issue {
-                        SIDE_BY_SIDE
-                    } else {
-                        GAVEL
-                    },
-                );
-            }
+            let systems = if full && of_the_issue {
+                SIDE_BY_SIDE
+            } else {
+                GAVEL
+            };
+            add(Offered::TimesCapacity(times), systems);
+        }
+        for &times in multiples {
+            add(Offered::TimesPaced(times), GAVEL);
         }
         Self {
             scenarios,
             rounds: if full { 5 } else { 2 },
             warm_up: Duration::from_millis(if full { 800 } else { 300 }),
-            measured: Duration::from_millis(if full { 4_000 } else { 1_000 }),
+            measured,
+            paced_measured,
             budget: Duration::from_millis(50),
         }
     }
@@ -131,6 +155,10 @@ impl Plan {
     pub(super) fn needs_capacity(&self) -> bool {
         let mut offered = self.scenarios.iter().map(|scenario| scenario.offered);
         offered.any(|offered| matches!(offered, Offered::TimesCapacity(_)))
+    }
+
+    pub(super) fn is_paced(&self) -> bool {
+        self.scenarios.iter().any(Scenario::is_paced)
     }
 
     pub(super) fn measurements(&self) -> usize {
@@ -143,8 +171,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rounds of {:?} after {:?} of warm-up, budget {:?}",
-            self.rounds, self.measured, self.warm_up, self.budget
+            "{} rounds of {:?} (paced: {:?}) after {:?} of warm-up, budget {:?}",
+            self.rounds, self.measured, self.paced_measured, self.warm_up, self.budget
         )
     }
 }
@@ -169,11 +197,17 @@ mod tests {
                 "capacity-1x",
                 "capacity-2x",
                 "capacity-5x",
+                "paced-1x",
+                "paced-2x",
+                "paced-5x",
             ] {
                 assert!(names.contains(&name), "{name} in {names:?}");
             }
         }
         assert!(!Plan::new(Effort::Full, "closed").needs_capacity());
-        assert!(Plan::new(Effort::Quick, "capacity-5x").needs_capacity());
+        let plan = Plan::new(Effort::Quick, "capacity-5x");
+        assert!(plan.needs_capacity() && !plan.is_paced());
+        let plan = Plan::new(Effort::Quick, "paced");
+        assert!(plan.is_paced() && !plan.needs_capacity());
     }
 }

@@ -1,10 +1,11 @@
 //! A benchmark from nothing to its records: servers, references, rounds.
 
-use std::{fmt, io, path::PathBuf, rc::Rc};
+use std::{fmt, io, panic::resume_unwind, path::PathBuf, rc::Rc, thread};
 
 use super::{
     capacity::{CAPACITY_IS, capacity},
     measure::{Groups, Load, Measured, Measurement, measure},
+    paced::PacedTriton,
     plan::{Offered, Plan, Scenario, System},
     reference::{self, LearnError, learn},
     servers::{Backends, From, Programs, Server, StartError},
@@ -79,6 +80,7 @@ struct Bench {
     backends: Backends,
     gavel: Server,
     pipe: Server,
+    paced: Option<(PacedTriton, Server)>,
     questions: Vec<Question>,
     tensors: Vec<[f32; FEATURES]>,
     expected: Rc<Expected>,
@@ -99,13 +101,15 @@ pub async fn run(settings: &Settings) -> Result<(), BenchError> {
     };
     let machine = machine.with("the loader's priority", first.to_owned());
     let mut writer = Writer::create(&settings.report.join("bench.jsonl"))?;
-    let capacity = match plan.needs_capacity() {
-        true => Some(bench.capacity(settings).await?),
-        false => None,
-    };
+    let capacities = bench.capacities(settings).await?;
     let mut machine = machine.with("plan", format!("{plan}, seed {}", settings.seed));
-    if let Some(capacity) = capacity {
-        machine = machine.with("capacity", format!("{capacity:.0}/s, {CAPACITY_IS}"));
+    for (name, capacity) in [
+        ("capacity", capacities.shared),
+        ("paced capacity", capacities.paced),
+    ] {
+        if let Some(capacity) = capacity {
+            machine = machine.with(name, format!("{capacity:.0}/s, {CAPACITY_IS}"));
+        }
     }
     let (mut records, all) = (Vec::new(), plan.measurements());
     for round in 0..plan.rounds {
@@ -113,9 +117,12 @@ pub async fn run(settings: &Settings) -> Result<(), BenchError> {
             let systems = scenario.systems.len();
             for turn in 0..systems {
                 let system = scenario.systems[(turn + round) % systems];
-                let load = load_of(scenario, capacity);
-                let measurement = bench.measurement(settings, load, round);
-                let measured = bench.measure(system, &measurement).await?;
+                let load = capacities.load_of(scenario);
+                let measurement = Measurement {
+                    measured: scenario.measured,
+                    ..bench.measurement(settings, load, round)
+                };
+                let measured = bench.measure(scenario, system, &measurement).await?;
                 let record = record(scenario, system, round, &measurement, &measured);
                 say(format_args!("[{}/{all}] {record}", records.len() + 1));
                 writer.write(&record)?;
@@ -135,7 +142,16 @@ impl Bench {
             question.budget_ms = Some(settings.plan.budget.as_secs_f64() * 1e3);
         }
         say(format_args!("starting Triton and Redis"));
-        let backends = Backends::start(settings.programs.clone())?;
+        // Side by side: each takes seconds to load its models.
+        let (backends, paced) = thread::scope(|scope| {
+            let paced = settings.plan.is_paced();
+            let paced = paced.then(|| scope.spawn(PacedTriton::start));
+            let backends = Backends::start(settings.programs.clone());
+            let joined =
+                paced.map(|paced| paced.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            (backends, joined.transpose())
+        });
+        let (backends, paced) = (backends?, paced?);
         let mut expected = Expected::new(questions.len());
         say(format_args!(
             "learning the right answers to {} questions",
@@ -151,11 +167,19 @@ impl Bench {
         let gavel = backends.gavel(From::Primary).await?;
         learn(&mut expected, &questions, gavel.address, Tier::Primary).await?;
         let pipe = backends.pipe().await?;
+        let paced = match paced {
+            Some(triton) => {
+                let gavel = triton.gavel(&backends).await?;
+                Some((triton, gavel))
+            }
+            None => None,
+        };
         let tensors = tensors(&backends, &questions).await?;
         let bench = Self {
             backends,
             gavel,
             pipe,
+            paced,
             questions,
             tensors,
             expected: Rc::new(expected),
@@ -167,33 +191,62 @@ impl Bench {
     /// Every system's score of each question is the primary's, to the bit.
     async fn compare_bits(&self) -> Result<(), BenchError> {
         for system in System::ALL {
-            let target = self.target(system)?;
-            let answers = reference::ask_each(&target, self.questions.len(), Tier::Primary).await?;
-            for (question, answer) in answers.into_iter().enumerate() {
-                let expected = self.expected.score(question, Tier::Primary);
-                if expected.map(f64::to_bits) != Some(answer.score.to_bits()) {
-                    return Err(BenchError::Disagreement {
-                        system: system.name(),
-                        question,
-                        found: answer.score,
-                        expected,
-                    });
-                }
+            self.compare(system.name(), &self.target(system)?).await?;
+        }
+        match &self.paced {
+            Some((_, gavel)) => {
+                self.compare("the paced gavel", &self.paced_target(gavel))
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn compare(&self, system: &'static str, target: &Target) -> Result<(), BenchError> {
+        let answers = reference::ask_each(target, self.questions.len(), Tier::Primary).await?;
+        for (question, answer) in answers.into_iter().enumerate() {
+            let expected = self.expected.score(question, Tier::Primary);
+            if expected.map(f64::to_bits) != Some(answer.score.to_bits()) {
+                return Err(BenchError::Disagreement {
+                    system,
+                    question,
+                    found: answer.score,
+                    expected,
+                });
             }
         }
         Ok(())
     }
 
-    async fn capacity(&self, settings: &Settings) -> Result<f64, BenchError> {
+    async fn capacities(&self, settings: &Settings) -> Result<Capacities, BenchError> {
         let measurement = self.measurement(settings, Load::Closed { callers: 1 }, 0);
-        Ok(capacity(&self.target(System::Gavel)?, &measurement).await?)
+        let shared = match settings.plan.needs_capacity() {
+            true => Some(capacity(&self.target(System::Gavel)?, &measurement).await?),
+            false => None,
+        };
+        let paced = match &self.paced {
+            Some((_, gavel)) => Some(capacity(&self.paced_target(gavel), &measurement).await?),
+            None => None,
+        };
+        Ok(Capacities { shared, paced })
     }
 
     async fn measure(
         &self,
+        scenario: &Scenario,
         system: System,
         measurement: &Measurement,
     ) -> Result<Measured, BenchError> {
+        if scenario.is_paced()
+            && let Some((paced, gavel)) = &self.paced
+        {
+            let groups = Groups {
+                gateway: Some(gavel.group()),
+                triton: Some(ProcessGroup(paced.triton.pid())),
+                store: Some(ProcessGroup(self.backends.redis.pid())),
+            };
+            return Ok(measure(&self.paced_target(gavel), groups, measurement).await?);
+        }
         let groups = Groups {
             gateway: match system {
                 System::Direct => None,
@@ -219,6 +272,12 @@ impl Bench {
             measured: settings.plan.measured,
             expected: Rc::clone(&self.expected),
         }
+    }
+
+    /// As it is asked by the system "gavel".
+    fn paced_target(&self, gavel: &Server) -> Target {
+        let requests = Requests::to_gavel(&self.questions, Format::Json);
+        Target::new(gavel.address, requests, GRPC_CONNECTIONS)
     }
 
     fn target(&self, system: System) -> Result<Target, BenchError> {
@@ -262,13 +321,24 @@ async fn tensors(
     Ok(tensors)
 }
 
-fn load_of(scenario: &Scenario, capacity: Option<f64>) -> Load {
-    match scenario.offered {
-        Offered::Callers(callers) => Load::Closed { callers },
-        Offered::PerSecond(rate) => Load::Open { rate },
-        Offered::TimesCapacity(times) => Load::Open {
+/// Questions a second that the primary tier can do; `None` where the plan does not ask.
+struct Capacities {
+    /// On this machine's CPU.
+    shared: Option<f64>,
+    paced: Option<f64>,
+}
+
+impl Capacities {
+    fn load_of(&self, scenario: &Scenario) -> Load {
+        let times = |times, capacity: Option<f64>| Load::Open {
             rate: times * capacity.unwrap_or_default(),
-        },
+        };
+        match scenario.offered {
+            Offered::Callers(callers) => Load::Closed { callers },
+            Offered::PerSecond(rate) => Load::Open { rate },
+            Offered::TimesCapacity(multiple) => times(multiple, self.shared),
+            Offered::TimesPaced(multiple) => times(multiple, self.paced),
+        }
     }
 }
 

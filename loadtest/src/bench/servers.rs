@@ -122,11 +122,30 @@ impl Backends {
 
     /// Starts a Gavel whose first tier is `from`, and waits until it is ready.
     pub(super) async fn gavel(&self, from: From) -> Result<Server, StartError> {
-        let (address, admin) = (free_address(), free_address());
         let triton = match from {
             From::Primary => &*self.triton.grpc_url,
             From::Secondary | From::Rules => "",
         };
+        let repository = repository_root().join("model_repository");
+        self.start_gavel(from, triton, &repository).await
+    }
+
+    /// Starts a Gavel in front of another Triton, which serves another model repository.
+    pub(super) async fn gavel_before(
+        &self,
+        triton: &str,
+        repository: &Path,
+    ) -> Result<Server, StartError> {
+        self.start_gavel(From::Primary, triton, repository).await
+    }
+
+    async fn start_gavel(
+        &self,
+        from: From,
+        triton: &str,
+        repository: &Path,
+    ) -> Result<Server, StartError> {
+        let (address, admin) = (free_address(), free_address());
         let mut command = Command::new(&self.programs.gavel);
         command
             .arg("serve")
@@ -137,7 +156,7 @@ impl Backends {
             .arg("--decisions")
             .arg(self.decisions(from)?)
             .arg("--model-repository")
-            .arg(repository_root().join("model_repository"))
+            .arg(repository)
             .arg("--onnxruntime")
             .arg(onnxruntime()?);
         let server = self.serve("gavel", command, address)?;
@@ -285,7 +304,7 @@ fn free_address() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
-fn failed(what: &str, error: io::Error) -> StartError {
+pub(super) fn failed(what: &str, error: io::Error) -> StartError {
     StartError::Io {
         what: what.to_owned(),
         error,

@@ -36,7 +36,11 @@ pub(super) fn draw(summary: &Summary) -> Result<Vec<(&'static str, String)>, Str
         drawn.extend(svg.map(|svg| (name, svg)));
         Ok::<_, String>(())
     };
-    let open = |cell: &Cell| cell.median(|record| record.offered);
+    // Another Triton would make another line.
+    let open = |cell: &Cell| match cell.is_paced() {
+        true => None,
+        false => cell.median(|record| record.offered),
+    };
     add(
         "latency-open.svg",
         latency(
@@ -56,7 +60,22 @@ pub(super) fn draw(summary: &Summary) -> Result<Vec<(&'static str, String)>, Str
             closed,
         ),
     )?;
-    add("brownout.svg", brownout(summary))?;
+    add(
+        "brownout-paced.svg",
+        brownout(
+            summary,
+            "Who answers, by offered load (paced)",
+            Cell::is_paced,
+        ),
+    )?;
+    add(
+        "brownout-capacity.svg",
+        brownout(
+            summary,
+            "Who answers, by offered load (on this machine's own CPU, loader included)",
+            |cell| !cell.is_paced(),
+        ),
+    )?;
     Ok(drawn)
 }
 
@@ -115,11 +134,15 @@ fn latency(
     Ok(Some(svg))
 }
 
-fn brownout(summary: &Summary) -> Result<Option<String>, Box<dyn std::error::Error>> {
+fn brownout(
+    summary: &Summary,
+    title: &str,
+    shown: impl Fn(&Cell) -> bool,
+) -> Result<Option<String>, Box<dyn std::error::Error>> {
     let mut cells: Vec<_> = summary
         .cells
         .iter()
-        .filter(|cell| cell.system == "gavel")
+        .filter(|cell| cell.system == "gavel" && shown(cell))
         .filter_map(|cell| Some((cell.median(|record| record.offered)?, cell.shares())))
         .collect();
     cells.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -144,7 +167,7 @@ fn brownout(summary: &Summary) -> Result<Option<String>, Box<dyn std::error::Err
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let chart = ChartBuilder::on(&root)
-            .caption("Who answers, by offered load (Gavel)", ("sans-serif", 20))
+            .caption(title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(64)
@@ -239,7 +262,14 @@ mod tests {
                 .for_each(|(_, svg)| assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n")));
             drawn.into_iter().map(|(name, _)| name).collect()
         };
-        assert_eq!(names(&records), ["latency-open.svg", "brownout.svg"]);
+        assert_eq!(
+            names(&records),
+            ["latency-open.svg", "brownout-capacity.svg"]
+        );
+        assert_eq!(
+            names(&[record("paced-1x", "gavel")]),
+            ["brownout-paced.svg"]
+        );
         assert_eq!(
             names(&[record("closed-8", "direct")]),
             ["latency-open.svg", "latency-closed.svg"]
@@ -250,7 +280,7 @@ mod tests {
     #[test]
     fn the_brown_out_names_every_tier() {
         let summary = Summary::of(&[record("capacity-1x", "gavel"), record("open-500", "gavel")]);
-        let svg = brownout(&summary).unwrap().unwrap();
+        let svg = brownout(&summary, "", |_| true).unwrap().unwrap();
         for (tier, _) in TIERS {
             assert!(svg.contains(tier), "{tier}");
         }

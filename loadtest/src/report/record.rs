@@ -17,7 +17,7 @@ use crate::{
 /// One system under one load in one round. Latencies are counted from the intended send time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Which load, e.g. `closed-32`, `open-4000`, `capacity-5x`.
+    /// Which load, e.g. `closed-32`, `open-4000`, `capacity-5x`, `paced-5x`.
     pub scenario: String,
     /// What was asked, e.g. `gavel`, `bare-pipe`, `direct`.
     pub system: String,

@@ -66,6 +66,11 @@ impl Summary {
 }
 
 impl Cell {
+    /// Whether its Triton's capacity is set by time.
+    pub(super) fn is_paced(&self) -> bool {
+        self.scenario.starts_with("paced-")
+    }
+
     /// The median over rounds.
     pub(super) fn median(&self, value: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
         median(self.rounds.iter().filter_map(value))

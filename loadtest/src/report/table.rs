@@ -24,7 +24,12 @@ pub(super) fn render(summary: &Summary, machine: &Machine) -> String {
     for target in targets(summary) {
         page.push_str(&row_of_target(&target));
     }
-    page.push_str("\n## Measurements\n\n");
+    page.push_str(
+        "\nIn `paced`, a last step of the ensemble sleeps 4 ms for each batch of at most 8 rows, so that the primary's \
+         capacity is set by time, as that of a GPU elsewhere is, and not by the CPU that the loader, the gateway and \
+         Triton share here. It is what operators have; `capacity` has this machine's own CPU as its limit, loader \
+         included.\n\n## Measurements\n\n",
+    );
     page.push_str(
         "`gavel` and `bare-pipe` over HTTP/1.1 with JSON; `direct` is gRPC to Triton, a row a call, the tensor made \
          before. CPU is microseconds a decision: gateway (or pipe) / Triton / store, and the loader's own; beside \
@@ -37,7 +42,8 @@ pub(super) fn render(summary: &Summary, machine: &Machine) -> String {
     }
     page.push_str(
         "\n![Latency by offered load](latency-open.svg)\n\n![Latency by callers](latency-closed.svg)\n\n\
-         ![Who answers, by offered load](brownout.svg)\n",
+         ![Who answers, by offered load, paced](brownout-paced.svg)\n\n\
+         ![Who answers, by offered load, on this machine's own CPU](brownout-capacity.svg)\n",
     );
     page
 }
@@ -80,7 +86,7 @@ fn row_of_cell(cell: &Cell) -> String {
     let shares = cell.shares().map(|share| format!("{:.1}", 100.0 * share));
     let offered = cell.median(|record| record.offered);
     let load = match offered {
-        Some(rate) if cell.scenario.starts_with("capacity") => {
+        Some(rate) if cell.is_paced() || cell.scenario.starts_with("capacity") => {
             format!("{} ({rate:.0}/s)", cell.scenario)
         }
         _ => cell.scenario.clone(),
@@ -115,6 +121,7 @@ mod tests {
             record("closed-1", "gavel"),
             record("closed-1", "bare-pipe"),
             record("capacity-5x", "gavel"),
+            record("paced-5x", "gavel"),
         ];
         let machine = Machine::for_tests([("machine", "2 cores"), ("date", "2019-08-31")]);
         let page = render(&Summary::of(&records), &machine);
@@ -128,5 +135,6 @@ mod tests {
             "| closed-1 | gavel | 1000 | 300 | 900 | 2000 | 50 / 100 / 5 | 9 | 60 | 99.0, 0.9, 0.1 | 0.100 | 0 | 0 | 0 | 30.0 |"
         ));
         assert!(page.contains("| capacity-5x (1000/s) | gavel |"));
+        assert!(page.contains("| paced-5x (1000/s) | gavel |"));
     }
 }
