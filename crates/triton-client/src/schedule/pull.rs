@@ -13,7 +13,7 @@ use tower::retry::budget::Budget;
 
 use super::{
     Model, merge,
-    queue::{Choice, Waiting},
+    queue::{Choice, Queue, Waiting},
     state::{Job, State},
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     endpoint::{Admitted, Endpoint},
     error::{InferError, ModelFault},
     infer::InferResponse,
+    service_time::ServiceTimes,
 };
 
 type Batch = Vec<Waiting<Job>>;
@@ -108,48 +109,40 @@ impl Model {
         let slow_probe = probe.then(|| state.probe_limit(endpoint, 1, now)).flatten();
         let elsewhere = state.is_served_elsewhere(endpoint, now);
         let times = &mut state.lanes[at].times;
-        let may_try = probe || times.trial_is_due(now);
-        let max_bytes = self.members.options.max_message_bytes;
-        let max_rows = if probe { 1 } else { self.batching.max_rows };
-        let (mut bytes, mut due, mut trial) = (0, None::<Instant>, false);
-        let snap = |rows| self.batching.snap(rows);
-        let batch = state.queue.take(max_rows, snap, |candidate, first, rows| {
-            let Job {
-                request, failed_at, ..
-            } = &candidate.content;
-            let failed_here = failed_at
-                .as_ref()
-                .is_some_and(|at| Arc::ptr_eq(at, endpoint));
-            if failed_here && elsewhere {
-                return Choice::Skip;
-            }
-            let deadline = candidate.place.deadline;
-            let predicted = times.predicted(rows + candidate.rows, now);
-            let back = now + predicted.unwrap_or_default();
-            let Some(first) = first else {
-                trial = back > deadline;
-                if trial && !may_try {
-                    return Choice::Skip;
-                }
-                (bytes, due) = (request.size_bytes(), Some(deadline));
-                return Choice::Take;
-            };
-            bytes += request.size_bytes();
-            if trial || bytes > max_bytes || due.is_some_and(|due| back > due) {
-                return Choice::Stop;
-            }
-            if back > deadline || !merge::fit_together(&first.content.request, request) {
-                bytes -= request.size_bytes();
-                return Choice::Skip;
-            }
-            due = due.min(Some(deadline));
-            Choice::Take
-        });
-        if batch.is_empty() {
+        let most = if probe { 1 } else { self.batching.max_rows };
+        let size = rows_in_time(&state.queue, times, most, now);
+        let trial = size.is_none();
+        if trial && !probe && !times.try_again(now) {
             return None;
         }
-        if trial {
-            times.try_again(now);
+        let back = size.map(|rows| now + times.predicted(rows, now).unwrap_or_default());
+        let snap = |rows| self.batching.snap(rows);
+        let mut bytes = 0;
+        let batch = state
+            .queue
+            .take(size.unwrap_or(1), snap, |candidate, first, _| {
+                let Job {
+                    request, failed_at, ..
+                } = &candidate.content;
+                let failed_here = failed_at.as_ref();
+                let failed_here = failed_here.is_some_and(|at| Arc::ptr_eq(at, endpoint));
+                let too_late = back.is_some_and(|back| candidate.place.deadline < back);
+                if too_late || (failed_here && elsewhere) {
+                    return Choice::Skip;
+                }
+                if let Some(first) = first {
+                    if !merge::fit_together(&first.content.request, request) {
+                        return Choice::Skip;
+                    }
+                    if bytes + request.size_bytes() > self.members.options.max_message_bytes {
+                        return Choice::Stop;
+                    }
+                }
+                bytes += request.size_bytes();
+                Choice::Take
+            });
+        if batch.is_empty() {
+            return None;
         }
         let how = How {
             trial: trial || probe,
@@ -289,6 +282,28 @@ impl Model {
         refuse(refused, error);
         start(self, summoned);
     }
+}
+
+/// How large a call takes most of the rows that wait and is back in time for them; of equals the
+/// smallest. `None` if none would be in time. A row that is in time for a small call alone is passed
+/// over when more are in time for a large one: else the most urgent row would make every call small
+/// just when there is most to do.
+fn rows_in_time(
+    queue: &Queue<Job>,
+    times: &ServiceTimes,
+    most: usize,
+    now: Instant,
+) -> Option<usize> {
+    let (mut size, mut best) = (queue.rows().min(most), (1, None));
+    while size > 0 {
+        let back = now + times.predicted(size, now).unwrap_or_default();
+        let in_time = queue.rows_due_from(back, size);
+        if in_time >= best.0 {
+            best = (in_time, Some(size));
+        }
+        size /= 2;
+    }
+    best.1
 }
 
 /// The answer to each request of the batch. One that was sent alone has whatever came.

@@ -169,6 +169,25 @@ impl<T> Queue<T> {
         expired
     }
 
+    /// Rows with a deadline from `at` on, counted up to `enough`.
+    pub(crate) fn rows_due_from(&self, at: Instant, enough: usize) -> usize {
+        let from = Place {
+            deadline: at,
+            arrival: 0,
+            flow: 0,
+        };
+        let mut rows = 0;
+        for line in &self.lines {
+            for waiting in line.by_deadline.range(from..).map(|(_, waiting)| waiting) {
+                rows += waiting.rows;
+                if rows >= enough {
+                    return enough;
+                }
+            }
+        }
+        rows
+    }
+
     /// The latest deadline of all.
     pub(crate) fn last_deadline(&self) -> Option<Instant> {
         let last = |line: &Line<T>| line.by_deadline.last_key_value().map(|(p, _)| p.deadline);

@@ -110,6 +110,16 @@ fn the_least_worthy_of_the_longest_line_leaves_and_among_equals_the_last() {
 }
 
 #[test]
+fn rows_due_from_a_moment_are_counted_up_to_enough() {
+    let now = Instant::now();
+    let mut queue = queue(now, &[1, 2, 3, 3]);
+    queue.push(1, now + MS * 9, 0.0, 5, 9);
+    let due = [0, 2, 3, 4, 10].map(|ms| queue.rows_due_from(now + MS * ms, 100));
+    assert_eq!(due, [9, 8, 7, 5, 0]);
+    assert_eq!(queue.rows_due_from(now, 3), 3);
+}
+
+#[test]
 fn what_is_too_late_leaves() {
     let now = Instant::now();
     let mut queue = queue(now, &[3, 1, 2]);

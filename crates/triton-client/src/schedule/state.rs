@@ -229,7 +229,9 @@ impl State {
         while let Some((rows_per_second, call)) = self.drain_rate(now)
             && let Some(deadline) = self.queue.last_deadline()
         {
-            let drained = Duration::from_secs_f64(self.queue.rows() as f64 / rows_per_second);
+            // What cannot be in time any more will not be sent.
+            let rows = self.queue.rows_due_from(now + call, usize::MAX);
+            let drained = Duration::from_secs_f64(rows as f64 / rows_per_second);
             if now + drained + call + call / 2 <= deadline {
                 break;
             }
