@@ -1,10 +1,13 @@
 //! How much Gavel's primary tier can do: the rate that overload is a multiple of.
 //!
 //! The capacity is the highest rate of an open loop at which at least 99 % of the questions got the
-//! primary's answer inside the budget. It is found by halving: between a tenth and one and a half of
-//! the primary's answers to a closed loop of 256 callers, in steps of equal ratio.
+//! primary's answer inside the budget. It is looked for from below, so that no step sees what a far
+//! higher load has left behind: doubled until a rate is too high, then halved in between in steps of
+//! equal ratio.
 
-use std::io;
+use std::{io, time::Duration};
+
+use tokio::time;
 
 use super::{
     measure::{Groups, Load, Measurement, measure},
@@ -15,42 +18,56 @@ use crate::wire::Target;
 /// What the number means, for the report.
 pub(super) const CAPACITY_IS: &str = "the highest open-loop rate at which the primary answered 99 % of the questions in time, found by halving";
 
-const CALLERS: usize = 256;
-const STEPS: usize = 7;
+const FIRST_RATE: f64 = 500.0;
+/// Below it, no primary tier is worth a benchmark.
+const LOWEST_RATE: f64 = 10.0;
+const HALVINGS: usize = 5;
 const GOOD_SHARE: f64 = 0.99;
+/// After a rate that was too high, until nothing of it waits and nobody is turned away for it.
+const REST: Duration = Duration::from_secs(1);
 
-/// Questions a second. `measurement` says all but the load.
-pub(super) async fn capacity(target: &Target, measurement: &Measurement) -> io::Result<f64> {
-    let at = async |load| {
+/// Questions a second; `None` if no rate is low enough. `measurement` says all but the load.
+pub(super) async fn capacity(
+    target: &Target,
+    measurement: &Measurement,
+) -> io::Result<Option<f64>> {
+    let is_good = async |rate| {
         let measurement = Measurement {
-            load,
+            load: Load::Open { rate },
             ..measurement.clone()
         };
         let tally = measure(target, Groups::default(), &measurement)
             .await?
             .tally;
-        io::Result::Ok(tally)
-    };
-    let tally = at(Load::Closed { callers: CALLERS }).await?;
-    let closed = tally.tiers.primary as f64 / tally.seconds();
-    say(format_args!(
-        "capacity: {CALLERS} callers got {closed:.0}/s from primary"
-    ));
-    let (mut low, mut high) = (0.1 * closed, 1.5 * closed);
-    for _ in 0..STEPS {
-        let rate = (low * high).sqrt();
-        let tally = at(Load::Open { rate }).await?;
         let asked = tally.asked.max(1) as f64;
         let good = (tally.tiers.primary as f64 / asked).min(1.0 - tally.late_share());
         say(format_args!(
             "capacity: at {rate:.0}/s {:.2} % by primary in time",
             100.0 * good
         ));
-        if good >= GOOD_SHARE {
+        if good < GOOD_SHARE {
+            time::sleep(REST).await;
+        }
+        io::Result::Ok(good >= GOOD_SHARE)
+    };
+    let mut low = FIRST_RATE;
+    while !is_good(low).await? {
+        low /= 2.0;
+        if low < LOWEST_RATE {
+            return Ok(None);
+        }
+    }
+    let mut high = 2.0 * low;
+    while is_good(high).await? {
+        (low, high) = (high, 2.0 * high);
+    }
+    for _ in 0..HALVINGS {
+        let rate = (low * high).sqrt();
+        if is_good(rate).await? {
             low = rate;
         } else {
             high = rate;
         }
     }
-    Ok(low)
+    Ok(Some(low))
 }

@@ -59,6 +59,9 @@ pub enum BenchError {
     /// The table or a chart cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The primary tier is too slow for any multiple of its capacity to mean something.
+    #[error("at no rate did the primary tier answer 99 % of the questions in time")]
+    NoCapacity,
     /// Two systems disagree before any load.
     #[error(
         "{system} scores question {question} {found:?}, Gavel's primary {expected:?}: they must be the same bits"
@@ -220,12 +223,16 @@ impl Bench {
 
     async fn capacities(&self, settings: &Settings) -> Result<Capacities, BenchError> {
         let measurement = self.measurement(settings, Load::Closed { callers: 1 }, 0);
+        let of = async |target: &Target| {
+            let capacity = capacity(target, &measurement).await?;
+            capacity.ok_or(BenchError::NoCapacity)
+        };
         let shared = match settings.plan.needs_capacity() {
-            true => Some(capacity(&self.target(System::Gavel)?, &measurement).await?),
+            true => Some(of(&self.target(System::Gavel)?).await?),
             false => None,
         };
         let paced = match &self.paced {
-            Some((_, gavel)) => Some(capacity(&self.paced_target(gavel), &measurement).await?),
+            Some((_, gavel)) => Some(of(&self.paced_target(gavel)).await?),
             None => None,
         };
         Ok(Capacities { shared, paced })
