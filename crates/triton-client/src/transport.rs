@@ -153,7 +153,9 @@ impl Channel {
         }
         let made = made.get_or_insert_with(|| {
             *number += 1;
-            handshake((self.shared.connect)()).boxed().shared()
+            // Nothing is begun, and no time runs, before a call waits for it.
+            let connect = Arc::clone(&self.shared.connect);
+            async move { handshake(connect()).await }.boxed().shared()
         });
         (*number, made.clone())
     }

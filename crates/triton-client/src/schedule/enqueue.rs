@@ -39,8 +39,12 @@ impl Model {
         deadline: Instant,
     ) -> Result<Waiter, InferError> {
         Endpoint::check_size(&request, self.members.options.max_message_bytes)?;
-        // Inputs that do not agree on their rows are for the server to judge, alone.
-        let rows = merge::rows(&request).unwrap_or(self.batching.max_rows);
+        // Without a batch dimension, a request is a row, whatever its shape. Inputs that do not agree
+        // on their rows are for the server to judge, alone.
+        let rows = match self.batching.max_rows {
+            1 => 1,
+            most => merge::rows(&request).unwrap_or(most),
+        };
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
         let mut state = self.state.lock();

@@ -74,7 +74,8 @@ impl Lane {
         self.absence = None;
         self.times.record(rows, took, trial, now);
         let ejections = self.endpoint.ejections();
-        if ejections != self.ejections {
+        // What was out when it was ejected may still be answered: it is not back yet.
+        if ejections != self.ejections && self.endpoint.is_closed() {
             self.ejections = ejections;
             self.slots.slow_start();
         }

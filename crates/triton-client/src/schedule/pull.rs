@@ -101,7 +101,9 @@ impl Model {
 
     fn choose(&self, state: &mut State, endpoint: &Arc<Endpoint>, now: Instant) -> Option<Turn> {
         let at = state.lanes.iter().position(|lane| lane.is_of(endpoint))?;
-        if state.queue.rows() == 0 || state.lanes[at].absent(now).is_some() {
+        let lane = &state.lanes[at];
+        let too_many = lane.slots.in_use() > lane.slots.limit();
+        if too_many || state.queue.rows() == 0 || lane.absent(now).is_some() {
             return None;
         }
         let admitted = endpoint.admit(now).ok()?;
