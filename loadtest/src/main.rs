@@ -84,7 +84,7 @@ struct Run {
 
 #[derive(Debug, Args)]
 struct Bench {
-    /// Under two minutes instead of twenty.
+    /// About three minutes instead of twenty.
     #[arg(long)]
     quick: bool,
     /// Only scenarios whose name begins so, e.g. closed, open-4000, capacity, paced.

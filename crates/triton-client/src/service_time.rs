@@ -56,13 +56,11 @@ impl ServiceTimes {
     /// Whether it is time to find out anew, by a call that is expected to be late; if so, that call
     /// is the trial.
     pub(crate) fn try_again(&mut self, now: Instant) -> bool {
-        let sampled = self.by_size.iter().flatten().map(|known| known.sampled);
-        let latest = sampled.max().max(self.tried);
-        if latest.is_some_and(|latest| now.saturating_duration_since(latest) < TRIAL_EVERY) {
-            return false;
+        let due = self.trial_is_due(now);
+        if due {
+            self.tried = Some(now);
         }
-        self.tried = Some(now);
-        true
+        due
     }
 
     /// Whether [`Self::try_again`] would say so.

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 /// How thorough a benchmark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Under two minutes: enough to see what a change did.
+    /// About three minutes: enough to see what a change did.
     Quick,
     /// Twenty minutes: what is committed.
     Full,
