@@ -11,7 +11,9 @@
 //! ```
 //!
 //! Each state is a type and a transition consumes it. A verdict counts only in the epoch in which
-//! its call was admitted: what was sent before the breaker opened says nothing about a probe.
+//! its call was admitted: what was sent before the breaker opened says nothing about a probe. And what
+//! fails together counts once: a failure counts if its call was admitted after the one before was
+//! known, so that a connection that breaks under twenty calls is one failure, not twenty.
 //! The clock is an argument, so the machine is a pure function of what happened.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -55,6 +57,8 @@ struct Policy {
 #[derive(Debug, Default)]
 struct Closed {
     failures: u32,
+    /// When the newest of them was known.
+    failed: Option<Instant>,
     /// The last time that it was open.
     last: Option<Lapse>,
 }
@@ -71,6 +75,8 @@ struct Open {
     backoff: Duration,
     probes: u32,
     why: Arc<str>,
+    /// It failed nothing, it was slower than the others.
+    slow: bool,
 }
 
 #[derive(Debug)]
@@ -78,6 +84,7 @@ struct HalfOpen {
     backoff: Duration,
     probes: u32,
     why: Arc<str>,
+    slow: bool,
 }
 
 #[derive(Debug)]
@@ -88,16 +95,23 @@ enum State {
 }
 
 impl Closed {
-    fn failed(self, policy: &Policy, now: Instant, why: &str) -> State {
+    fn failed(self, policy: &Policy, now: Instant, failure: Failure<'_>) -> State {
+        if self.failed.is_some_and(|failed| failure.since < failed) {
+            return State::Closed(self);
+        }
         let failures = self.failures + 1;
         if failures < policy.consecutive_failures.max(1) {
-            return State::Closed(Self { failures, ..self });
+            return State::Closed(Self {
+                failures,
+                failed: Some(now),
+                ..self
+            });
         }
-        State::Open(self.opened(policy, now, why))
+        State::Open(self.opened(policy, now, failure.why, false))
     }
 
     /// Who comes back and is soon gone again is left alone for longer.
-    fn opened(self, policy: &Policy, now: Instant, why: &str) -> Open {
+    fn opened(self, policy: &Policy, now: Instant, why: &str, slow: bool) -> Open {
         let recent = |last: &Lapse| now.saturating_duration_since(last.closed) < RELAPSE;
         let longer = self.last.filter(recent).map(|last| last.backoff * 2);
         let backoff = longer
@@ -108,12 +122,14 @@ impl Closed {
             backoff,
             probes: 0,
             why: why.into(),
+            slow,
         }
     }
 
     fn succeeded(self) -> Self {
         Self {
             failures: 0,
+            failed: None,
             ..self
         }
     }
@@ -128,12 +144,14 @@ impl Open {
             backoff,
             probes,
             why,
+            slow,
             ..
         } = self;
         Ok(HalfOpen {
             backoff,
             probes: probes.saturating_add(1),
             why,
+            slow,
         })
     }
 }
@@ -144,7 +162,10 @@ impl HalfOpen {
             closed: now,
             backoff: self.backoff,
         });
-        Closed { failures: 0, last }
+        Closed {
+            last,
+            ..Closed::default()
+        }
     }
 
     fn failed(self, policy: &Policy, now: Instant, why: &str) -> Open {
@@ -154,6 +175,7 @@ impl HalfOpen {
             backoff,
             probes: self.probes,
             why: why.into(),
+            slow: self.slow,
         }
     }
 
@@ -162,12 +184,14 @@ impl HalfOpen {
             backoff,
             probes,
             why,
+            slow,
         } = self;
         Open {
             until: now,
             backoff,
             probes: probes.saturating_sub(1),
             why,
+            slow,
         }
     }
 }
@@ -192,14 +216,31 @@ pub(crate) struct Breaker {
 pub(crate) struct Pass {
     breaker: Arc<Breaker>,
     epoch: u64,
-    probe: Option<u32>,
+    admitted: Instant,
+    probe: Option<Probe>,
     judged: bool,
+}
+
+/// What a call is that finds out whether the endpoint is well again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// The first since the breaker opened is 1.
+    pub(crate) number: u32,
+    /// The endpoint was slower than the others, so it must be as fast now.
+    pub(crate) of_speed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failure<'a> {
+    why: &'a str,
+    /// Since when whoever failed may have been failing.
+    since: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Verdict<'a> {
     Success,
-    Failure(&'a str),
+    Failure(Failure<'a>),
     None,
 }
 
@@ -227,7 +268,10 @@ impl Breaker {
             match std::mem::replace(&mut inner.state, State::Closed(Closed::default())) {
                 State::Open(open) => match open.admit(now) {
                     Ok(half_open) => {
-                        let probe = half_open.probes;
+                        let probe = Probe {
+                            number: half_open.probes,
+                            of_speed: half_open.slow,
+                        };
                         inner.epoch += 1;
                         (State::HalfOpen(half_open), Some(Some(probe)))
                     }
@@ -241,6 +285,7 @@ impl Breaker {
         Some(Pass {
             breaker: Arc::clone(self),
             epoch: inner.epoch,
+            admitted: now,
             probe,
             judged: false,
         })
@@ -278,11 +323,13 @@ impl Breaker {
         let was_closed = matches!(state, State::Closed(_));
         inner.state = match (state, verdict) {
             (State::Closed(closed), Verdict::Success) => State::Closed(closed.succeeded()),
-            (State::Closed(closed), Verdict::Failure(why)) => closed.failed(&self.policy, now, why),
+            (State::Closed(closed), Verdict::Failure(failure)) => {
+                closed.failed(&self.policy, now, failure)
+            }
             (State::Closed(closed), Verdict::None) => State::Closed(closed),
             (State::HalfOpen(half), Verdict::Success) => State::Closed(half.succeeded(now)),
-            (State::HalfOpen(half), Verdict::Failure(why)) => {
-                State::Open(half.failed(&self.policy, now, why))
+            (State::HalfOpen(half), Verdict::Failure(failure)) => {
+                State::Open(half.failed(&self.policy, now, failure.why))
             }
             (State::HalfOpen(half), Verdict::None) => State::Open(half.released(now)),
             (State::Open(open), _) => State::Open(open),
@@ -298,7 +345,7 @@ impl Breaker {
         !is_closed
     }
 
-    /// Opens it if it is closed, whatever the calls say.
+    /// Opens it if it is closed, because its calls take longer than the others'.
     pub(crate) fn trip(&self, now: Instant, why: &str) {
         let mut inner = self.inner.lock();
         let state = std::mem::replace(&mut inner.state, State::Closed(Closed::default()));
@@ -306,11 +353,11 @@ impl Breaker {
             inner.state = state;
             return;
         };
-        inner.state = State::Open(closed.opened(&self.policy, now, why));
+        inner.state = State::Open(closed.opened(&self.policy, now, why, true));
         inner.epoch += 1;
         inner.openings += 1;
         drop(inner);
-        self.tell(true, false, Verdict::Failure(why));
+        self.tell(true, false, Verdict::Failure(Failure { why, since: now }));
     }
 
     /// How often it opened.
@@ -321,10 +368,10 @@ impl Breaker {
     fn tell(&self, was_closed: bool, is_closed: bool, verdict: Verdict<'_>) {
         let endpoint = &*self.endpoint;
         match verdict {
-            Verdict::Failure(why) if was_closed => {
+            Verdict::Failure(Failure { why, .. }) if was_closed => {
                 tracing::warn!(endpoint, why, "endpoint's breaker opened");
             }
-            Verdict::Failure(why) => tracing::debug!(endpoint, why, "probe failed"),
+            Verdict::Failure(Failure { why, .. }) => tracing::debug!(endpoint, why, "probe failed"),
             Verdict::Success if is_closed => {
                 tracing::info!(endpoint, "endpoint's breaker closed");
             }
@@ -334,8 +381,8 @@ impl Breaker {
 }
 
 impl Pass {
-    /// Which probe since the breaker opened this call is (1, 2, …); `None` for an ordinary call.
-    pub(crate) fn probe(&self) -> Option<u32> {
+    /// Which probe the call is; `None` for an ordinary one.
+    pub(crate) fn probe(&self) -> Option<Probe> {
         self.probe
     }
 
@@ -344,10 +391,21 @@ impl Pass {
         self.breaker.judge(self.epoch, Verdict::Success, now);
     }
 
-    /// True if the breaker opened by it.
-    pub(crate) fn failure(mut self, now: Instant, why: &str) -> bool {
+    /// The call came to nothing. True if the breaker opened by it.
+    pub(crate) fn failure(self, now: Instant, why: &str) -> bool {
+        let since = self.admitted;
+        self.failed(now, Failure { why, since })
+    }
+
+    /// The call did not come back: each that does not counts. True if the breaker opened by it.
+    pub(crate) fn silence(self, now: Instant, why: &str) -> bool {
+        self.failed(now, Failure { why, since: now })
+    }
+
+    fn failed(mut self, now: Instant, failure: Failure<'_>) -> bool {
         self.judged = true;
-        self.breaker.judge(self.epoch, Verdict::Failure(why), now)
+        self.breaker
+            .judge(self.epoch, Verdict::Failure(failure), now)
     }
 }
 

@@ -38,20 +38,20 @@ pub(crate) struct Call {
     sent: BoxFuture<'static, Result<Response<ModelInferResponse>, Status>>,
     wanted: Vec<Arc<str>>,
     started: Instant,
-    /// A probe that takes longer has failed, answer or not.
+    /// A probe of speed that takes longer has failed, answer or not.
     slow_probe: Option<Duration>,
 }
 
 impl Call {
     pub(crate) fn send(
         admitted: Admitted,
-        request: InferRequest,
+        request: &InferRequest,
         slow_probe: Option<Duration>,
     ) -> Self {
         let limit = admitted.endpoint.options.max_message_bytes;
         let mut client = admitted.channel.client(limit);
         let wanted = request.outputs.clone();
-        let request = request.into_proto();
+        let request = request.to_proto();
         Self {
             admitted,
             sent: async move { client.model_infer(request).await }.boxed(),
@@ -67,7 +67,7 @@ impl Call {
         let slow_call = endpoint.options.slow_call;
         let Ok(reply) = timeout_at(self.started + slow_call, &mut self.sent).await else {
             if let Some(pass) = self.admitted.pass.take() {
-                endpoint.failed(pass, &format!("no answer within {slow_call:?}"));
+                endpoint.silent(pass, &format!("no answer within {slow_call:?}"));
             }
             return None;
         };
@@ -75,7 +75,7 @@ impl Call {
         let took = now.saturating_duration_since(self.started);
         if let Some(pass) = self.admitted.pass.take() {
             match self.slow_probe {
-                Some(limit) if pass.probe().is_some() && took > limit => {
+                Some(limit) if took > limit => {
                     let why =
                         format!("a probe took {took:?}, which is still slower than the others");
                     endpoint.failed(pass, &why);

@@ -17,7 +17,7 @@ use tokio::{
 use tonic::{Response, Status};
 
 use crate::{
-    breaker::{Breaker, BreakerState, Pass},
+    breaker::{Breaker, BreakerState, Pass, Probe},
     dial::Dial,
     error::{ControlError, InferError},
     infer::{InferRequest, InferResponse},
@@ -58,10 +58,8 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    pub(crate) fn is_probe(&self) -> bool {
-        self.pass
-            .as_ref()
-            .is_some_and(|pass| pass.probe().is_some())
+    pub(crate) fn probe(&self) -> Option<Probe> {
+        self.pass.as_ref().and_then(Pass::probe)
     }
 }
 
@@ -111,7 +109,7 @@ impl Endpoint {
         let (slot, channel) = if let Some(probe) = pass.probe() {
             let slot = Arc::clone(&self.probe_slots).try_acquire_owned();
             let slot = slot.map_err(|_| InferError::BreakerOpen)?;
-            (slot, self.probe_channel(probe))
+            (slot, self.probe_channel(probe.number))
         } else {
             let slot = Arc::clone(&self.slots).try_acquire_owned();
             (slot.map_err(|_| InferError::Overloaded)?, self.channel())
@@ -162,9 +160,19 @@ impl Endpoint {
         }
     }
 
-    /// When the breaker opens, whoever answers next may be another server.
     pub(crate) fn failed(&self, pass: Pass, why: &str) {
-        if pass.failure(Instant::now(), why) {
+        let opened = pass.failure(Instant::now(), why);
+        self.is_another_if(opened);
+    }
+
+    pub(crate) fn silent(&self, pass: Pass, why: &str) {
+        let opened = pass.silence(Instant::now(), why);
+        self.is_another_if(opened);
+    }
+
+    /// When the breaker opens, whoever answers next may be another server.
+    fn is_another_if(&self, opened: bool) {
+        if opened {
             self.survives_cancellation.store(false, Ordering::Relaxed);
         }
     }

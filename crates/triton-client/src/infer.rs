@@ -70,32 +70,25 @@ impl InferRequest {
         self.inputs.iter().map(|input| input.data.len()).sum()
     }
 
-    pub(crate) fn into_proto(self) -> ModelInferRequest {
-        let mut inputs = Vec::with_capacity(self.inputs.len());
-        let mut raw_input_contents = Vec::with_capacity(self.inputs.len());
-        for input in self.inputs {
-            inputs.push(request::InferInputTensor {
-                name: input.name.as_ref().to_owned(),
-                datatype: input.dtype.name().to_owned(),
-                shape: input.shape,
-                ..Default::default()
-            });
-            raw_input_contents.push(input.data);
-        }
-        let outputs = self
-            .outputs
-            .iter()
-            .map(|name| request::InferRequestedOutputTensor {
-                name: name.as_ref().to_owned(),
-                ..Default::default()
-            });
+    pub(crate) fn to_proto(&self) -> ModelInferRequest {
+        let inputs = self.inputs.iter().map(|input| request::InferInputTensor {
+            name: input.name.as_ref().to_owned(),
+            datatype: input.dtype.name().to_owned(),
+            shape: input.shape.clone(),
+            ..Default::default()
+        });
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|name| request::InferRequestedOutputTensor {
+            name: name.as_ref().to_owned(),
+            ..Default::default()
+        });
         ModelInferRequest {
             model_name: self.model.as_ref().to_owned(),
             model_version: self.version.as_deref().unwrap_or_default().to_owned(),
-            id: self.id,
+            id: self.id.clone(),
             outputs: outputs.collect(),
-            inputs,
-            raw_input_contents,
+            inputs: inputs.collect(),
+            raw_input_contents: self.inputs.iter().map(|input| input.data.clone()).collect(),
             ..Default::default()
         }
     }
@@ -178,6 +171,11 @@ fn check_length(name: &str, dtype: Dtype, shape: &[i64], data: &[u8]) -> Result<
         "{shape:?} of {dtype} does not fit in the {} bytes that came",
         data.len()
     )))
+}
+
+/// Whether the data is what shape and type say.
+pub(crate) fn is_whole(shape: &[i64], dtype: Dtype, data: &[u8]) -> bool {
+    check_length("", dtype, shape, data).is_ok()
 }
 
 /// Number of length-prefixed strings; `None` if the last one is cut off.

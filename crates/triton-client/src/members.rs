@@ -28,8 +28,11 @@ pub(crate) struct Members {
     generation: AtomicU64,
     changing: Mutex<()>,
     pub(crate) options: EndpointOptions,
-    /// Bounds what is sent a second time, so that trouble is not answered with more load.
+    /// Bound what is sent a second time, so that trouble is not answered with more load: to another
+    /// endpoint,
     pub(crate) retries: TpsBudget,
+    /// and to the same one in halves, to find the request at fault.
+    pub(crate) halvings: TpsBudget,
     pub(crate) models: Mutex<Models>,
     /// Names whose addresses are members, now.
     pub(crate) names: Vec<Name>,
@@ -41,13 +44,15 @@ impl Members {
         names: Vec<Name>,
         options: EndpointOptions,
     ) -> Arc<Self> {
+        let budget = || TpsBudget::new(RETRY_MEMORY, MIN_RETRIES_PER_SECOND, RETRY_SHARE);
         Arc::new(Self {
             names,
             endpoints: ArcSwap::from_pointee(endpoints),
             generation: AtomicU64::new(1),
             changing: Mutex::new(()),
             options,
-            retries: TpsBudget::new(RETRY_MEMORY, MIN_RETRIES_PER_SECOND, RETRY_SHARE),
+            retries: budget(),
+            halvings: budget(),
             models: Mutex::new(Models::new()),
         })
     }

@@ -3,8 +3,8 @@
 //! Sizes are powers of two: a call of 5 to 8 rows tells about the others. An estimate is a decayed
 //! mean in which one sample can move it by no more than a bounded factor, so that a lone stall does
 //! not turn rows away, plus the decayed deviation from it. It is forgotten when no call of its size
-//! has completed for a while. And it turns rows away only for so long: then one call is let through
-//! as a *trial*, whose result replaces an estimate that was too gloomy.
+//! has completed for a while. And it turns rows away only for so long: then one call of its size is
+//! let through as a *trial*, whose result replaces an estimate that was too gloomy.
 
 use std::time::Duration;
 
@@ -29,12 +29,22 @@ struct Estimate {
     sampled: Instant,
 }
 
+impl Estimate {
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.mean_s + self.deviation_s)
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.sampled) <= MAX_AGE
+    }
+}
+
 /// Estimates by batch size, of one model at one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceTimes {
     by_size: [Option<Estimate>; SIZES],
-    /// When the newest trial started.
-    tried: Option<Instant>,
+    /// When the newest trial of each size started.
+    tried: [Option<Instant>; SIZES],
 }
 
 impl ServiceTimes {
@@ -42,51 +52,66 @@ impl ServiceTimes {
     /// within the last 5 s. Of a size that is not known, the next smaller one's, else the next
     /// larger one's.
     pub(crate) fn predicted(&self, rows: usize, now: Instant) -> Option<Duration> {
-        let fresh = |estimate: &Option<Estimate>| {
-            estimate.filter(|known| now.saturating_duration_since(known.sampled) <= MAX_AGE)
-        };
-        let (upto, above) = self.by_size.split_at(size(rows) + 1);
-        let estimate = upto.iter().rev().find_map(fresh);
-        let estimate = estimate.or_else(|| above.iter().find_map(fresh))?;
-        Some(Duration::from_secs_f64(
-            estimate.mean_s + estimate.deviation_s,
-        ))
+        let index = self.known(rows, now)?;
+        self.by_size[index].map(|known| known.time())
     }
 
-    /// Whether it is time to find out anew, by a call that is expected to be late; if so, that call
-    /// is the trial.
-    pub(crate) fn try_again(&mut self, now: Instant) -> bool {
-        let due = self.trial_is_due(now);
-        if due {
-            self.tried = Some(now);
+    /// The same by what was seen within the last 250 ms alone: what is older may turn no rows away,
+    /// nor may what is known of larger calls alone. So that of the next smaller size where there is
+    /// one, else `None`, and it is time to find out.
+    pub(crate) fn hoped(&self, rows: usize, now: Instant) -> Option<Duration> {
+        let (known, own) = (self.known(rows, now)?, size(rows));
+        let predicted = self.by_size[known]?.time();
+        if known > own {
+            return (!self.is_due(own, now)).then_some(predicted);
         }
-        due
+        let recent = (0..=known).rev().find(|index| !self.is_due(*index, now))?;
+        Some(self.by_size[recent]?.time().min(predicted))
     }
 
-    /// Whether [`Self::try_again`] would say so.
-    pub(crate) fn trial_is_due(&self, now: Instant) -> bool {
-        let sampled = self.by_size.iter().flatten().map(|known| known.sampled);
-        let latest = sampled.max().max(self.tried);
+    /// At most how long a call of so many rows takes, for a larger one takes no less; `None` if none
+    /// of at least the size completed lately.
+    pub(crate) fn at_most(&self, rows: usize, now: Instant) -> Option<Duration> {
+        let mut from = self.by_size[size(rows)..].iter().flatten();
+        from.find(|known| known.is_fresh(now)).map(Estimate::time)
+    }
+
+    /// A trial of so many rows begins.
+    pub(crate) fn try_again(&mut self, rows: usize, now: Instant) {
+        if let Some(known) = self.known(rows, now) {
+            self.tried[known.min(size(rows))] = Some(now);
+        }
+    }
+
+    /// Whether it is time to find out anew about a size: none came back, nor was any tried, lately.
+    fn is_due(&self, index: usize, now: Instant) -> bool {
+        let sampled = self.by_size[index].map(|known| known.sampled);
+        let latest = sampled.max(self.tried[index]);
         latest.is_none_or(|latest| now.saturating_duration_since(latest) >= TRIAL_EVERY)
+    }
+
+    /// Which estimate tells about a call of so many rows.
+    fn known(&self, rows: usize, now: Instant) -> Option<usize> {
+        let is_fresh =
+            |index: &usize| self.by_size[*index].is_some_and(|known| known.is_fresh(now));
+        let upto = (0..=size(rows)).rev().find(is_fresh);
+        upto.or_else(|| (size(rows)..SIZES).find(is_fresh))
     }
 
     /// A call of so many rows took so long.
     pub(crate) fn record(&mut self, rows: usize, took: Duration, trial: bool, now: Instant) {
         let took_s = took.as_secs_f64();
         if trial {
-            // What was thought of other sizes led to the trial as well.
-            self.by_size
+            // A smaller call would have taken no longer.
+            self.by_size[..=size(rows)]
                 .iter_mut()
                 .flatten()
                 .filter(|known| known.mean_s > took_s)
                 .for_each(|known| (known.mean_s, known.deviation_s) = (took_s, 0.0));
         }
-        let Some(slot) = self.by_size.get_mut(size(rows)) else {
-            return;
-        };
-        let stale = |known: &Estimate| now.saturating_duration_since(known.sampled) > MAX_AGE;
+        let slot = &mut self.by_size[size(rows)];
         *slot = Some(match *slot {
-            Some(known) if !stale(&known) => {
+            Some(known) if known.is_fresh(now) => {
                 let mean_s = known.mean_s;
                 let bounded = took_s.clamp(mean_s / MAX_FACTOR, mean_s * MAX_FACTOR);
                 let off = (bounded - mean_s).abs();
@@ -171,15 +196,67 @@ mod tests {
     }
 
     #[test]
-    fn tries_again_now_and_then_and_believes_the_trial_for_every_size() {
+    fn an_estimate_turns_rows_away_for_so_long_and_one_trial_replaces_it() {
         let (mut times, now) = times(&[50]);
-        times.record(32, MS * 60, false, now);
-        assert!(!times.try_again(now + TRIAL_EVERY - MS));
+        assert_eq!(times.hoped(1, now), Some(MS * 50));
         let later = now + TRIAL_EVERY;
-        assert!(times.trial_is_due(later) && times.try_again(later));
-        assert!(!times.try_again(later), "one at a time");
+        assert_eq!(times.hoped(1, later - MS), Some(MS * 50));
+        assert_eq!(times.hoped(1, later), None, "it is time");
+        assert_eq!(times.predicted(1, later), Some(MS * 50));
+        times.try_again(1, later);
+        assert_eq!(times.hoped(1, later), Some(MS * 50), "one at a time");
         times.record(1, MS * 3, true, later);
         assert_eq!(times.predicted(1, later), Some(MS * 3));
-        assert_eq!(times.predicted(32, later), Some(MS * 3));
+    }
+
+    #[test]
+    fn every_size_is_tried_for_itself() {
+        let (mut times, now) = times(&[]);
+        times.record(32, MS * 60, false, now);
+        let later = now + TRIAL_EVERY;
+        times.record(1, MS * 3, false, later);
+        assert_eq!(times.predicted(32, later), Some(MS * 60));
+        assert_eq!(times.hoped(32, later), Some(MS * 3), "as the small ones");
+        assert_eq!(times.hoped(64, later), Some(MS * 3), "known by the same");
+        times.try_again(32, later);
+        assert_eq!(times.hoped(32, later), Some(MS * 60));
+        times.record(32, MS * 2, true, later);
+        assert_eq!(times.predicted(32, later), Some(MS * 2));
+        assert_eq!(
+            times.predicted(1, later),
+            Some(MS * 2),
+            "no longer than a large one"
+        );
+    }
+
+    #[test]
+    fn a_size_below_all_that_is_known_is_tried() {
+        let (mut times, now) = times(&[]);
+        times.record(8, MS * 40, false, now);
+        assert_eq!(times.predicted(1, now), Some(MS * 40), "at most");
+        assert_eq!(times.hoped(1, now), None, "but who knows");
+        times.try_again(1, now);
+        assert_eq!(times.hoped(1, now), Some(MS * 40));
+        assert_eq!(times.hoped(8, now), Some(MS * 40));
+        assert_eq!(times.hoped(1, now + TRIAL_EVERY), None);
+    }
+
+    #[test]
+    fn a_trial_of_one_row_says_little_of_many() {
+        let (mut times, now) = times(&[50]);
+        times.record(32, MS * 60, false, now);
+        times.record(1, MS * 3, true, now);
+        assert_eq!(times.predicted(1, now), Some(MS * 3));
+        assert_eq!(times.predicted(32, now), Some(MS * 60));
+    }
+
+    #[test]
+    fn a_larger_call_bounds_a_smaller_one() {
+        let (mut times, now) = times(&[]);
+        times.record(8, MS * 4, false, now);
+        assert_eq!(times.at_most(1, now), Some(MS * 4));
+        assert_eq!(times.at_most(8, now), Some(MS * 4));
+        assert_eq!(times.at_most(9, now), None);
+        assert_eq!(times.at_most(1, now + MAX_AGE + MS), None);
     }
 }

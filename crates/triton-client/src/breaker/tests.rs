@@ -43,6 +43,61 @@ fn a_success_in_between_starts_the_count_anew() {
 }
 
 #[test]
+fn what_fails_together_counts_once() {
+    let (breaker, now) = (breaker(), Instant::now());
+    let passes: Vec<_> = (0..20)
+        .map(|_| breaker.admit(now).expect("closed"))
+        .collect();
+    for pass in passes {
+        assert!(!pass.failure(now + MS, "reset"));
+    }
+    assert_eq!(breaker.state().0, BreakerState::Closed, "one connection");
+    for (after, opens) in [(1, false), (2, true)] {
+        let pass = breaker.admit(now + MS * after).expect("closed");
+        assert_eq!(pass.failure(now + MS * (after + 1), "reset"), opens);
+    }
+}
+
+#[test]
+fn what_stays_silent_counts_each() {
+    let (breaker, now) = (breaker(), Instant::now());
+    let passes: Vec<_> = (0..FAILURES)
+        .map(|_| breaker.admit(now).expect("closed"))
+        .collect();
+    let opened: Vec<bool> = passes
+        .into_iter()
+        .map(|pass| pass.silence(now + MS, "silent"))
+        .collect();
+    assert_eq!(opened, [false, false, true]);
+}
+
+#[test]
+fn a_probe_knows_what_it_is_to_find_out() {
+    let mut now = Instant::now();
+    let breaker = opened(now);
+    now += MS * 200;
+    let pass = breaker.admit(now).expect("the back-off is over");
+    assert_eq!(
+        pass.probe(),
+        Some(Probe {
+            number: 1,
+            of_speed: false
+        })
+    );
+    pass.success(now);
+    breaker.trip(now, "slow");
+    now += MS * 400;
+    let pass = breaker.admit(now).expect("the back-off is over");
+    assert_eq!(
+        pass.probe(),
+        Some(Probe {
+            number: 1,
+            of_speed: true
+        })
+    );
+}
+
+#[test]
 fn the_back_off_grows_up_to_its_cap() {
     let mut now = Instant::now();
     let breaker = opened(now);
@@ -50,7 +105,7 @@ fn the_back_off_grows_up_to_its_cap() {
         assert!(breaker.admit(now + MS * (backoff_ms - 1)).is_none());
         now += MS * backoff_ms;
         let pass = breaker.admit(now).expect("the back-off is over");
-        assert_eq!(pass.probe(), Some(probe));
+        assert_eq!(pass.probe().map(|probe| probe.number), Some(probe));
         pass.failure(now, "still down");
     }
 }
@@ -85,7 +140,7 @@ fn a_probe_without_a_verdict_is_due_again() {
     drop(breaker.admit(later).expect("due"));
     assert_eq!(breaker.state().0, BreakerState::Open);
     let pass = breaker.admit(later).expect("due again");
-    assert_eq!(pass.probe(), Some(1));
+    assert_eq!(pass.probe().map(|probe| probe.number), Some(1));
 }
 
 #[derive(Debug, Clone)]
@@ -114,7 +169,7 @@ proptest! {
     fn holds_its_promises(ops in proptest::collection::vec(op(), 1..200)) {
         let (breaker, mut now) = (breaker(), Instant::now());
         let mut out: Vec<Pass> = Vec::new();
-        let mut row = 0;
+        let (mut row, mut failed) = (0, None);
         for op in ops {
             let before = breaker.state().0;
             let epoch = breaker.inner.lock().epoch;
@@ -134,7 +189,7 @@ proptest! {
                 Op::Succeed(at) | Op::Fail(at) | Op::Drop(at) if !out.is_empty() => {
                     let at = at % out.len();
                     let pass = out.swap_remove(at);
-                    let counts = pass.epoch == epoch;
+                    let (counts, admitted) = (pass.epoch == epoch, pass.admitted);
                     match op {
                         Op::Succeed(_) => pass.success(now),
                         Op::Fail(_) => drop(pass.failure(now, "down")),
@@ -145,14 +200,18 @@ proptest! {
                     match op {
                         _ if !counts => prop_assert_eq!(before, after),
                         Op::Succeed(_) => {
-                            row = 0;
+                            (row, failed) = (0, None);
                             prop_assert_eq!(after, BreakerState::Closed);
                         }
+                        Op::Fail(_) if closed && failed.is_some_and(|at| admitted < at) => {
+                            prop_assert_eq!(after, BreakerState::Closed, "counted already");
+                        }
                         Op::Fail(_) if closed => {
+                            failed = Some(now);
                             row += 1;
                             let opens = row == FAILURES;
                             prop_assert_eq!(after == BreakerState::Open, opens);
-                            if opens { row = 0 }
+                            if opens { (row, failed) = (0, None) }
                         }
                         Op::Drop(_) if closed => prop_assert_eq!(after, BreakerState::Closed),
                         _ => prop_assert_eq!(after, BreakerState::Open),

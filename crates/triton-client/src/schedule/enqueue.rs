@@ -47,8 +47,7 @@ impl Model {
         };
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
-        let mut state = self.state.lock();
-        state.follow(&self.members, now);
+        let mut state = self.locked(now);
         if left < TIMER_RESOLUTION {
             let predicted = state.soonest(rows, now).unwrap_or_default();
             return Err(InferError::Infeasible {
@@ -57,6 +56,7 @@ impl Model {
         }
         state.could_answer(rows, left, now)?;
         self.members.retries.deposit();
+        self.members.halvings.deposit();
         let (sender, answer) = oneshot::channel();
         let job = Job {
             request,
@@ -66,10 +66,10 @@ impl Model {
         let place = state.queue.push(flow, deadline, worth, rows, job);
         let wake = state.last_moment(&place, rows, now);
         let shed = state.shed(now);
-        let summoned = state.summon(now);
+        let summoned = state.summon(&[], now);
         drop(state);
         refuse(shed, &InferError::Overloaded);
-        pull::start(self, summoned);
+        pull::start(self, summoned, Vec::new());
         Ok(Waiter {
             model: Arc::clone(self),
             place,

@@ -18,6 +18,23 @@ struct Absence {
     error: InferError,
 }
 
+/// A call that was answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) rows: usize,
+    pub(crate) took: Duration,
+    /// It was sent to find out how long it takes.
+    pub(crate) trial: bool,
+}
+
+/// Who would like more slots.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    pub(crate) waiting_rows: usize,
+    /// Requests that were shed, ever.
+    pub(crate) shed: u64,
+}
+
 /// What is known of one model at one endpoint.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -25,6 +42,8 @@ pub(crate) struct Lane {
     pub(crate) slots: Slots,
     pub(crate) times: ServiceTimes,
     absence: Option<Absence>,
+    /// How many requests had been shed when it last answered.
+    shed: u64,
     /// Since when its calls take longer than the others'.
     slow_since: Option<Instant>,
     /// How often the endpoint had been ejected when slots were last given.
@@ -37,6 +56,7 @@ impl Lane {
             slots: Slots::new(instances, now),
             times: ServiceTimes::default(),
             absence: None,
+            shed: 0,
             slow_since: None,
             ejections: endpoint.ejections(),
             endpoint,
@@ -70,29 +90,67 @@ impl Lane {
     }
 
     /// It answered a call of so many rows.
-    pub(crate) fn answered(&mut self, rows: usize, took: Duration, trial: bool, now: Instant) {
+    pub(crate) fn answered(&mut self, sample: Sample, demand: Demand, now: Instant) {
+        let Sample { rows, took, trial } = sample;
         self.absence = None;
         self.times.record(rows, took, trial, now);
+        // Where what would be late leaves at once, a queue that is empty is no sign of leisure.
+        let wanted = demand.waiting_rows > 0 || demand.shed > self.shed;
+        self.shed = demand.shed;
         let ejections = self.endpoint.ejections();
         // What was out when it was ejected may still be answered: it is not back yet.
         if ejections != self.ejections && self.endpoint.is_closed() {
             self.ejections = ejections;
             self.slots.slow_start();
         }
+        self.slots.answered(rows, wanted, now);
     }
 
-    /// Whether it has been slower than the `others` for so long that it should be ejected.
-    pub(crate) fn is_outlier(
-        &mut self,
-        own: Duration,
-        others: &mut [Duration],
-        now: Instant,
-    ) -> bool {
-        if !outlier::stands_out(own, others) {
+    /// Whether its calls have taken longer than the `limit` for so long that it should be ejected.
+    pub(crate) fn is_outlier(&mut self, own: Duration, limit: Duration, now: Instant) -> bool {
+        if own <= limit {
             self.slow_since = None;
             return false;
         }
         let since = *self.slow_since.get_or_insert(now);
         now.saturating_duration_since(since) >= outlier::PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dial::Dial, options::EndpointOptions};
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_are_judged_also_while_nothing_waits_because_it_was_shed() {
+        let options = EndpointOptions::default();
+        let dial = Dial::to("127.0.0.1:1", &options).expect("a URL");
+        let endpoint = Endpoint::new("endpoint".into(), dial, options);
+        let mut now = Instant::now();
+        let limits = [true, false].map(|sheds| {
+            let mut lane = Lane::new(Arc::clone(&endpoint), 8, now);
+            for call in 0..10_000 {
+                now += Duration::from_millis(5);
+                let (rows, took) = (8, Duration::from_millis(4));
+                let shed = if sheds { call } else { 0 };
+                let demand = Demand {
+                    waiting_rows: 0,
+                    shed,
+                };
+                lane.answered(
+                    Sample {
+                        rows,
+                        took,
+                        trial: false,
+                    },
+                    demand,
+                    now,
+                );
+            }
+            lane.slots.limit()
+        });
+        assert_eq!(limits[1], 9, "at leisure, nothing is learnt");
+        assert!(limits[0] <= 2, "{limits:?}");
     }
 }

@@ -3,20 +3,22 @@
 //! Merging lays rows under each other along the first dimension, so it takes requests for the same
 //! inputs with the same types and row shapes. Splitting gives each request slices of the answer.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::{
     error::InferError,
-    infer::{InferRequest, InferResponse, InputTensor, OutputTensor},
+    infer::{InferRequest, InferResponse, InputTensor, OutputTensor, is_whole},
 };
 
-/// Rows of a request, if every input agrees on them; else it is one that goes alone.
+/// Rows of a request, if every input agrees on them and holds them all; else it is one that goes alone,
+/// for what is missing or too much in its data would be its neighbours'.
 pub(crate) fn rows(request: &InferRequest) -> Option<usize> {
     let mut inputs = request.inputs.iter().map(|input| input.shape.first());
     let first = *inputs.next()??;
-    if inputs.any(|rows| rows != Some(&first)) {
+    let is_whole = |input: &InputTensor| is_whole(&input.shape, input.dtype, &input.data);
+    if inputs.any(|rows| rows != Some(&first)) || !request.inputs.iter().all(is_whole) {
         return None;
     }
     usize::try_from(first).ok().filter(|rows| *rows > 0)
@@ -36,11 +38,14 @@ pub(crate) fn fit_together(one: &InferRequest, other: &InferRequest) -> bool {
 /// One request of them all, in their order. They fit together and there is at least one.
 pub(crate) fn merge<'r>(
     mut requests: impl Iterator<Item = &'r InferRequest> + Clone,
-) -> InferRequest {
+) -> Cow<'r, InferRequest> {
     let others = requests.clone().skip(1);
     let Some(first) = requests.next() else {
         unreachable!("a batch holds at least one request");
     };
+    if others.clone().next().is_none() {
+        return Cow::Borrowed(first);
+    }
     let mut merged = first.clone();
     for request in others.clone() {
         // Nothing asked for means everything, for all of them.
@@ -54,9 +59,6 @@ pub(crate) fn merge<'r>(
             .filter(|name| !merged.outputs.contains(name));
         let missing: Vec<Arc<str>> = missing.cloned().collect();
         merged.outputs.extend(missing);
-    }
-    if others.clone().next().is_none() {
-        return merged;
     }
     merged.id = String::new();
     for (index, input) in merged.inputs.iter_mut().enumerate() {
@@ -76,7 +78,7 @@ pub(crate) fn merge<'r>(
         }
         input.data = data.freeze();
     }
-    merged
+    Cow::Owned(merged)
 }
 
 /// The answer to a merged request, as answers to requests of so many rows each.
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn one_request_is_itself() {
         let alone = request(3, 7, &["x"]);
-        assert_eq!(merge([&alone].into_iter()), alone);
+        assert_eq!(*merge([&alone].into_iter()), alone);
     }
 
     #[test]
@@ -246,6 +248,19 @@ mod tests {
         let mut ragged = request(2, 0, &[]);
         ragged.inputs[1].shape = vec![1, 1];
         assert_eq!(rows(&ragged), None);
+    }
+
+    #[test]
+    fn data_that_is_not_what_the_shape_says_goes_alone() {
+        for (index, change) in [(0, 1), (0, 4), (1, 1)] {
+            let (mut longer, mut shorter) = (request(3, 0, &[]), request(3, 0, &[]));
+            assert_eq!(rows(&longer), Some(3));
+            let data = &longer.inputs[index].data;
+            longer.inputs[index].data = [data, &vec![0; change][..]].concat().into();
+            let data = &shorter.inputs[index].data;
+            shorter.inputs[index].data = data.slice(..data.len() - change);
+            assert_eq!((rows(&longer), rows(&shorter)), (None, None));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!  Scheduler::infer                                            one model's queue
 //!     | enqueue.rs   too late? all breakers open? --> error, at once
 //!     v
-//!  Queue (queue.rs)  by deadline; too much for the time? --> the least worthy leaves: Overloaded
+//!  Queue (queue.rs)  by deadline; too much for the time (shed.rs)? --> the least worthy leaves: Overloaded
 //!     |   \__ its last moment passes while it waits --> it leaves: Infeasible
 //!     v
 //!  pull (pull.rs)    an endpoint with a free slot (slots.rs) takes the most urgent rows that it can
@@ -28,12 +28,14 @@ mod merge;
 mod outlier;
 mod pull;
 mod queue;
+mod shed;
+mod size;
 mod slots;
 mod state;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 pub use self::batching::Batching;
@@ -127,6 +129,13 @@ impl Scheduler {
 }
 
 impl Model {
+    /// The state, of the endpoints that there are now.
+    fn locked(&self, now: Instant) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.follow(&self.members, now);
+        state
+    }
+
     pub(crate) fn state(&self) -> QueueState {
         let state = self.state.lock();
         state.describe(&self.name, self.version.as_ref(), Instant::now())

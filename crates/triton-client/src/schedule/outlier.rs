@@ -12,12 +12,7 @@ const FACTOR: u32 = 3;
 const MARGIN: Duration = Duration::from_millis(2);
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Whether an endpoint's service time stands out from those of the others, which are sorted by it.
-pub(crate) fn stands_out(own: Duration, others: &mut [Duration]) -> bool {
-    limit(others).is_some_and(|limit| own > limit)
-}
-
-/// The longest service time that does not stand out; `None` without others.
+/// The longest service time that does not stand out from those of the others; `None` without others.
 pub(crate) fn limit(others: &mut [Duration]) -> Option<Duration> {
     others.sort_unstable();
     let median = *others.get(others.len().checked_sub(1)? / 2)?;
@@ -36,12 +31,14 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn stands_out_from_the_median_by_factor_and_margin() {
-        let mut others = [MS, MS * 9, MS * 2];
-        assert!(!stands_out(MS * 6, &mut others));
-        assert!(stands_out(MS * 7, &mut others));
-        assert!(!stands_out(MS * 2, &mut [MS / 4]), "too little to matter");
-        assert!(!stands_out(MS * 500, &mut []), "nobody to compare with");
+    fn the_limit_is_a_factor_and_a_margin_from_the_median() {
+        assert_eq!(limit(&mut [MS, MS * 9, MS * 2]), Some(MS * 6));
+        assert_eq!(
+            limit(&mut [MS / 4]),
+            Some(MS / 4 + MARGIN),
+            "less would not matter"
+        );
+        assert_eq!(limit(&mut []), None, "nobody to compare with");
     }
 
     #[test]

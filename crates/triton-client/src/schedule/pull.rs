@@ -12,8 +12,11 @@ use tokio::time::Instant;
 use tower::retry::budget::Budget;
 
 use super::{
-    Model, merge,
-    queue::{Choice, Queue, Waiting},
+    Model,
+    lane::{Demand, Sample},
+    merge,
+    queue::{Choice, Waiting},
+    size::{self, Size},
     state::{Job, State},
 };
 use crate::{
@@ -21,7 +24,6 @@ use crate::{
     endpoint::{Admitted, Endpoint},
     error::{InferError, ModelFault},
     infer::InferResponse,
-    service_time::ServiceTimes,
 };
 
 type Batch = Vec<Waiting<Job>>;
@@ -38,14 +40,18 @@ struct Turn {
 struct How {
     /// It is expected to be late, and sent to learn whether that still holds.
     trial: bool,
-    /// A probe that takes longer has failed.
+    /// A probe of speed that takes longer has failed.
     slow_probe: Option<Duration>,
 }
 
-/// Lets the endpoint that was given a slot pull.
-pub(super) fn start(model: &Arc<Model>, endpoint: Option<Arc<Endpoint>>) {
+/// Lets the endpoint that was given a slot pull, after those that `passed` on what waits.
+pub(super) fn start(
+    model: &Arc<Model>,
+    endpoint: Option<Arc<Endpoint>>,
+    passed: Vec<Arc<Endpoint>>,
+) {
     if let Some(endpoint) = endpoint {
-        tokio::spawn(pull(Arc::clone(model), endpoint));
+        tokio::spawn(pull(Arc::clone(model), endpoint, passed));
     }
 }
 
@@ -57,12 +63,13 @@ pub(super) fn refuse(batch: Batch, error: &InferError) {
     }
 }
 
-async fn pull(model: Arc<Model>, endpoint: Arc<Endpoint>) {
+async fn pull(model: Arc<Model>, endpoint: Arc<Endpoint>, mut passed: Vec<Arc<Endpoint>>) {
     // Requests that are being read this very moment join the batch.
     tokio::task::yield_now().await;
     let mut first = true;
-    while let Some(turn) = model.take_turn(&endpoint, first) {
+    while let Some(turn) = model.take_turn(&endpoint, first, &mut passed) {
         first = false;
+        passed.clear();
         if !model.run(&endpoint, turn).await {
             return;
         }
@@ -70,32 +77,35 @@ async fn pull(model: Arc<Model>, endpoint: Arc<Endpoint>) {
 }
 
 impl Model {
-    /// The most urgent requests that the endpoint can make in time; `None`, and the slot is given
-    /// back, if there are none or the endpoint may not be called.
-    fn take_turn(self: &Arc<Self>, endpoint: &Arc<Endpoint>, first: bool) -> Option<Turn> {
+    /// The most urgent requests that the endpoint can make in time. If there are none, or the endpoint
+    /// may not be called, `None`: the slot is given back, and what waits is offered to another that
+    /// has not `passed` on it yet.
+    fn take_turn(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        first: bool,
+        passed: &mut Vec<Arc<Endpoint>>,
+    ) -> Option<Turn> {
         let now = Instant::now();
-        let mut state = self.state.lock();
+        let mut state = self.locked(now);
         state.on_their_way -= usize::from(first);
-        state.follow(&self.members, now);
         let expired = state.expire(now);
         let turn = self.choose(&mut state, endpoint, now);
-        if turn.is_none()
-            && let Some(lane) = state.lane(endpoint)
-        {
-            lane.slots.give_back();
+        if turn.is_none() {
+            passed.push(Arc::clone(endpoint));
+            if let Some(lane) = state.lane(endpoint) {
+                lane.slots.give_back();
+            }
         }
         let too_late = InferError::Infeasible {
             predicted: state.soonest(1, now).unwrap_or_default(),
         };
-        // Without a turn at an endpoint in service, what waits is not for it: it is not asked again.
-        let lane = state.lane(endpoint);
-        let not_for_it = turn.is_none() && lane.is_some_and(|lane| lane.in_service(now));
-        let summoned = if not_for_it { None } else { state.summon(now) };
+        let summoned = state.summon(passed, now);
         let (stranded, why) = state.stranded(now);
         drop(state);
         refuse(expired, &too_late);
         refuse(stranded, &why);
-        start(self, summoned);
+        start(self, summoned, passed.clone());
         turn
     }
 
@@ -107,47 +117,46 @@ impl Model {
             return None;
         }
         let admitted = endpoint.admit(now).ok()?;
-        let probe = admitted.is_probe();
-        let slow_probe = probe.then(|| state.probe_limit(endpoint, 1, now)).flatten();
+        let probe = admitted.probe();
+        let of_speed = probe.filter(|probe| probe.of_speed);
+        let slow_probe = of_speed.and_then(|_| state.limit(endpoint, 1, now));
         let elsewhere = state.is_served_elsewhere(endpoint, now);
+        let most = probe.map_or(self.batching.max_rows, |_| 1);
         let times = &mut state.lanes[at].times;
-        let most = if probe { 1 } else { self.batching.max_rows };
-        let size = rows_in_time(&state.queue, times, most, now);
-        let trial = size.is_none();
-        if trial && !probe && !times.try_again(now) {
-            return None;
+        let size = size::best(&state.queue, times, most, state.passed_over, now);
+        let size = size.or_else(|| probe.map(|_| Size::probe(now)))?;
+        if size.is_trial {
+            times.try_again(size.rows, now);
         }
-        let back = size.map(|rows| now + times.predicted(rows, now).unwrap_or_default());
         let snap = |rows| self.batching.snap(rows);
         let mut bytes = 0;
-        let batch = state
-            .queue
-            .take(size.unwrap_or(1), snap, |candidate, first, _| {
-                let Job {
-                    request, failed_at, ..
-                } = &candidate.content;
-                let failed_here = failed_at.as_ref();
-                let failed_here = failed_here.is_some_and(|at| Arc::ptr_eq(at, endpoint));
-                let too_late = back.is_some_and(|back| candidate.place.deadline < back);
-                if too_late || (failed_here && elsewhere) {
+        let batch = state.queue.take(size.rows, snap, |candidate, first, _| {
+            let Job {
+                request, failed_at, ..
+            } = &candidate.content;
+            let failed_here = failed_at.as_ref();
+            let failed_here = failed_here.is_some_and(|at| Arc::ptr_eq(at, endpoint));
+            if candidate.place.deadline < size.back || (failed_here && elsewhere) {
+                return Choice::Skip;
+            }
+            if let Some(first) = first {
+                if !merge::fit_together(&first.content.request, request) {
                     return Choice::Skip;
                 }
-                if let Some(first) = first {
-                    if !merge::fit_together(&first.content.request, request) {
-                        return Choice::Skip;
-                    }
-                    if bytes + request.size_bytes() > self.members.options.max_message_bytes {
-                        return Choice::Stop;
-                    }
+                if bytes + request.size_bytes() > self.members.options.max_message_bytes {
+                    return Choice::Stop;
                 }
-                bytes += request.size_bytes();
-                Choice::Take
-            });
+            }
+            bytes += request.size_bytes();
+            Choice::Take
+        });
         if batch.is_empty() {
             return None;
         }
+        let left_behind = state.queue.first_deadline();
+        state.passed_over = left_behind.is_some_and(|deadline| deadline < size.back);
         let how = How {
-            trial: trial || probe,
+            trial: size.is_trial || probe.is_some(),
             slow_probe,
         };
         Some(Turn {
@@ -166,24 +175,27 @@ impl Model {
         } = turn;
         let (mut admitted, mut batches) = (Some(admitted), vec![batch]);
         while let Some(mut batch) = batches.pop() {
-            let leave = admitted
-                .take()
-                .map_or_else(|| endpoint.admit(Instant::now()), Ok);
-            let leave = match leave {
+            batch.retain(|waiting| !waiting.content.answer.is_closed());
+            if batch.is_empty() {
+                continue;
+            }
+            let leave = admitted.take();
+            let leave = match leave.map_or_else(|| endpoint.admit(Instant::now()), Ok) {
                 Ok(leave) => leave,
                 Err(error) => {
-                    refuse(batch, &error);
+                    self.fail_over(endpoint, batch, &error);
                     continue;
                 }
             };
             let rows: Vec<usize> = batch.iter().map(|waiting| waiting.rows).collect();
             let request = merge::merge(batch.iter().map(|waiting| &waiting.content.request));
-            let mut call = Call::send(leave, request, how.slow_probe);
+            let mut call = Call::send(leave, &request, how.slow_probe);
+            drop(request);
             let Some((answer, took)) = call.prompt_answer().await else {
                 self.gave_up_slot(endpoint, rows.iter().sum());
-                batches
-                    .into_iter()
-                    .for_each(|half| refuse(half, &InferError::Deadline));
+                for half in batches {
+                    self.fail_over(endpoint, half, &InferError::Deadline);
+                }
                 let left = batch
                     .iter_mut()
                     .map(|waiting| waiting.content.answer.closed());
@@ -193,13 +205,16 @@ impl Model {
                 }
                 return false;
             };
-            self.answered(endpoint, &answer, rows.iter().sum(), took, how.trial);
+            let sample = Sample {
+                rows: rows.iter().sum(),
+                took,
+                trial: how.trial,
+            };
+            self.answered(endpoint, &answer, sample);
             match parts(answer, &rows) {
-                Err(error) if blames_a_row(&error) && rows.len() > 1 && self.may_halve() => {
-                    batch.retain(|waiting| !waiting.content.answer.is_closed());
+                Err(error) if blames_a_row(&error) && rows.len() > 1 && self.may_halve(&error) => {
                     let second = batch.split_off(batch.len() / 2);
-                    let halves = [second, batch].into_iter();
-                    batches.extend(halves.filter(|half| !half.is_empty()));
+                    batches.extend([second, batch]);
                 }
                 Err(error) if blames_the_endpoint(&error) => {
                     self.fail_over(endpoint, batch, &error);
@@ -210,31 +225,29 @@ impl Model {
         true
     }
 
-    fn may_halve(&self) -> bool {
-        let may = self.members.retries.withdraw();
+    /// What is said to be the caller's fault is: the calls are at most two a row. What failed in the
+    /// model may be the model's, which the budget bounds.
+    fn may_halve(&self, error: &InferError) -> bool {
+        let is_callers = matches!(error, InferError::Caller { .. });
+        let may = is_callers || self.members.halvings.withdraw();
         self.state.lock().totals.halved += u64::from(may);
         may
     }
 
     /// A prompt answer: what it says about the endpoint.
-    fn answered(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        answer: &Answer,
-        rows: usize,
-        took: Duration,
-        trial: bool,
-    ) {
+    fn answered(&self, endpoint: &Arc<Endpoint>, answer: &Answer, sample: Sample) {
         let now = Instant::now();
-        let mut state = self.state.lock();
-        state.sent(rows);
-        let still_waiting = state.queue.rows() > 0;
+        let mut state = self.locked(now);
+        state.sent(sample.rows);
+        let demand = Demand {
+            waiting_rows: state.queue.rows(),
+            shed: state.totals.shed,
+        };
         if let Some(lane) = state.lane(endpoint) {
             match answer {
                 Ok(_) => {
-                    lane.answered(rows, took, trial, now);
-                    lane.slots.answered(rows, still_waiting, now);
-                    state.judge_outlier(endpoint, rows, now);
+                    lane.answered(sample, demand, now);
+                    state.judge_outlier(endpoint, sample.rows, now);
                 }
                 Err(error) if lacks_model(error) => lane.lacks_model(error, now),
                 Err(_) => {}
@@ -248,22 +261,22 @@ impl Model {
     /// A call is still out, and its slot is for others.
     fn gave_up_slot(self: &Arc<Self>, endpoint: &Arc<Endpoint>, rows: usize) {
         let now = Instant::now();
-        let mut state = self.state.lock();
+        let mut state = self.locked(now);
         state.sent(rows);
         if let Some(lane) = state.lane(endpoint) {
             lane.slots.give_back();
         }
-        let summoned = state.summon(now);
+        let summoned = state.summon(&[], now);
         let (stranded, why) = state.stranded(now);
         drop(state);
         refuse(stranded, &why);
-        start(self, summoned);
+        start(self, summoned, Vec::new());
     }
 
     /// Lets requests wait for another endpoint, those that have the time and have not done so yet.
     fn fail_over(self: &Arc<Self>, endpoint: &Arc<Endpoint>, batch: Batch, error: &InferError) {
         let now = Instant::now();
-        let mut state = self.state.lock();
+        let mut state = self.locked(now);
         let elsewhere = state.is_served_elsewhere(endpoint, now);
         let soonest = state.soonest(1, now).unwrap_or_default();
         let mut refused = Vec::new();
@@ -279,33 +292,12 @@ impl Model {
                 refused.push(waiting);
             }
         }
-        let summoned = state.summon(now);
+        let passed = vec![Arc::clone(endpoint)];
+        let summoned = state.summon(&passed, now);
         drop(state);
         refuse(refused, error);
-        start(self, summoned);
+        start(self, summoned, passed);
     }
-}
-
-/// How large a call takes most of the rows that wait and is back in time for them; of equals the
-/// smallest. `None` if none would be in time. A row that is in time for a small call alone is passed
-/// over when more are in time for a large one: else the most urgent row would make every call small
-/// just when there is most to do.
-fn rows_in_time(
-    queue: &Queue<Job>,
-    times: &ServiceTimes,
-    most: usize,
-    now: Instant,
-) -> Option<usize> {
-    let (mut size, mut best) = (queue.rows().min(most), (1, None));
-    while size > 0 {
-        let back = now + times.predicted(size, now).unwrap_or_default();
-        let in_time = queue.rows_due_from(back, size);
-        if in_time >= best.0 {
-            best = (in_time, Some(size));
-        }
-        size /= 2;
-    }
-    best.1
 }
 
 /// The answer to each request of the batch. One that was sent alone has whatever came.

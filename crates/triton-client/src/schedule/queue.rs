@@ -8,7 +8,7 @@
 //! ```
 //!
 //! When more waits than can be served in time, the least worthy of the flow that waits with the most
-//! rows leaves: with rows that take equally long and are served by deadline, dropping the least of
+//! rows leaves, or of the one that is late by itself: with rows that take equally long and are served by deadline, dropping the least of
 //! those before the first late one is what keeps the most worth (Moore and Hodgson; Lawler).
 //!
 //! Pure: no clock, no tasks. What a request carries is the caller's.
@@ -43,6 +43,16 @@ pub(crate) struct Waiting<T> {
     /// Rows in it; at least one.
     pub(crate) rows: usize,
     pub(crate) content: T,
+}
+
+/// The request that a flow waits for longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) flow: Flow,
+    pub(crate) deadline: Instant,
+    /// Rows that are sent until then, at most: all that wait, or its own and as many of every other
+    /// flow that shares the batches.
+    pub(crate) rows: usize,
 }
 
 /// What to do with a request that a batch could take.
@@ -188,15 +198,42 @@ impl<T> Queue<T> {
         rows
     }
 
-    /// The latest deadline of all.
-    pub(crate) fn last_deadline(&self) -> Option<Instant> {
-        let last = |line: &Line<T>| line.by_deadline.last_key_value().map(|(p, _)| p.deadline);
-        self.lines.iter().filter_map(last).max()
+    /// The most urgent of all.
+    pub(crate) fn first_deadline(&self) -> Option<Instant> {
+        let first = |line: &Line<T>| line.by_deadline.first_key_value().map(|(p, _)| p.deadline);
+        self.lines.iter().filter_map(first).min()
     }
 
-    /// Takes out the request that is to leave when too many wait.
-    pub(crate) fn shed(&mut self) -> Option<Waiting<T>> {
-        let line = self.lines.iter().max_by_key(|line| line.rows)?;
+    /// The last request of each flow that waits.
+    pub(crate) fn tails(&self) -> impl Iterator<Item = Tail> + '_ {
+        let waiting = self.waiting_flows();
+        self.lines
+            .iter()
+            .enumerate()
+            .filter_map(move |(flow, line)| {
+                let (place, _) = line.by_deadline.last_key_value()?;
+                Some(Tail {
+                    flow,
+                    deadline: place.deadline,
+                    rows: self.rows.min(line.rows * waiting),
+                })
+            })
+    }
+
+    fn waiting_flows(&self) -> usize {
+        self.lines.iter().filter(|line| line.rows > 0).count()
+    }
+
+    /// Takes out the request that is to leave so that the last of that flow is served sooner: the
+    /// least worthy of the flow that waits with the most rows, or of its own where its share of every
+    /// batch is all that it has to share.
+    pub(crate) fn shed(&mut self, late: Flow) -> Option<Waiting<T>> {
+        let own = self.lines.get(late)?;
+        let line = if own.rows * self.waiting_flows() < self.rows {
+            own
+        } else {
+            self.lines.iter().max_by_key(|line| line.rows)?
+        };
         let (_, Reverse(place)) = *line.by_worth.first()?;
         self.remove(&place)
     }

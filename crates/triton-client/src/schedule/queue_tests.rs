@@ -29,7 +29,13 @@ fn queue(now: Instant, deadlines: &[u32]) -> Queue<u32> {
 fn the_most_urgent_first_and_never_above_the_cap() {
     let now = Instant::now();
     let mut queue = queue(now, &[30, 10, 20, 10]);
-    assert_eq!(queue.last_deadline(), Some(now + MS * 30));
+    assert_eq!(queue.first_deadline(), Some(now + MS * 10));
+    let tail = Tail {
+        flow: 0,
+        deadline: now + MS * 30,
+        rows: 4,
+    };
+    assert!(queue.tails().eq([tail]));
     assert_eq!(take_all(&mut queue, 3), [1, 3, 2]);
     assert_eq!(queue.rows(), 1);
     assert_eq!(take_all(&mut queue, 3), [0]);
@@ -101,12 +107,28 @@ fn the_least_worthy_of_the_longest_line_leaves_and_among_equals_the_last() {
     {
         queue.push(flow, now + MS * ms, worth, 1, content as u32);
     }
-    let shed: Vec<u32> = std::iter::from_fn(|| queue.shed())
+    let shed: Vec<u32> = std::iter::from_fn(|| queue.shed(0))
         .map(|waiting| waiting.content)
         .take(3)
         .collect();
     assert_eq!(shed, [3, 2, 1]);
     assert_eq!(queue.rows(), 2);
+}
+
+#[test]
+fn a_flow_that_is_late_by_itself_sheds_its_own() {
+    let now = Instant::now();
+    let mut queue = Queue::new();
+    for content in 0..20 {
+        queue.push(0, now + MS * 80, 0.0, 1, content);
+    }
+    for content in 100..104 {
+        queue.push(1, now + MS * 5, 9.0, 1, content);
+    }
+    let rows: Vec<usize> = queue.tails().map(|tail| tail.rows).collect();
+    assert_eq!(rows, [24, 8], "its own and as many of the other's");
+    assert!(queue.shed(1).is_some_and(|waiting| waiting.content == 103));
+    assert!(queue.shed(0).is_some_and(|waiting| waiting.content == 19));
 }
 
 #[test]
@@ -132,7 +154,7 @@ enum Step {
     Push(usize, u32, i8, usize),
     Take(usize, u8),
     Remove(usize),
-    Shed,
+    Shed(Flow),
     Expire(u32),
     PutBack,
 }
@@ -143,7 +165,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(flow, ms, worth, rows)| Step::Push(flow, ms, worth, rows)),
         2 => (1_usize..12, any::<u8>()).prop_map(|(max, pattern)| Step::Take(max, pattern)),
         1 => any::<usize>().prop_map(Step::Remove),
-        1 => Just(Step::Shed),
+        1 => (0_usize..3).prop_map(Step::Shed),
         1 => (0_u32..50).prop_map(Step::Expire),
         1 => Just(Step::PutBack),
     ]
@@ -185,7 +207,7 @@ proptest! {
                     prop_assert!(queue.remove(&place).is_none());
                 }
                 Step::Remove(_) => {}
-                Step::Shed => out.extend(queue.shed()),
+                Step::Shed(late) => out.extend(queue.shed(late)),
                 Step::Expire(ms) => {
                     out = queue.expire(base + MS * ms);
                     prop_assert!(out.iter().all(|waiting| waiting.place.deadline < base + MS * ms));

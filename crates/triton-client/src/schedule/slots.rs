@@ -14,7 +14,7 @@
 //!        fewer: take it back
 //! ```
 //!
-//! Only windows in which rows were waiting all the time say anything about a limit; others are
+//! Only windows in which more slots were wanted all the time say anything about a limit; others are
 //! dropped. After an ejection the limit begins at one and doubles with every answer: slow start.
 
 use std::time::Duration;
@@ -104,14 +104,14 @@ impl Slots {
         self.window = None;
     }
 
-    /// A call of so many rows was answered, and rows were still waiting for a slot, or not.
-    pub(crate) fn answered(&mut self, rows: usize, still_waiting: bool, now: Instant) {
+    /// A call of so many rows was answered, and rows wanted a slot that was not there, or not.
+    pub(crate) fn answered(&mut self, rows: usize, wanted: bool, now: Instant) {
         if let Some(target) = self.slow_start_to {
             self.limit = (self.limit * 2).min(target);
             self.slow_start_to = (self.limit < target).then_some(target);
             return;
         }
-        if !still_waiting {
+        if !wanted {
             self.window = None;
             return;
         }

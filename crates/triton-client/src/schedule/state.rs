@@ -9,6 +9,7 @@ use super::{
     lane::Lane,
     outlier,
     queue::{Flow, Place, Queue, Waiting},
+    shed,
 };
 use crate::{
     call::Answer, endpoint::Endpoint, error::InferError, infer::InferRequest, members::Members,
@@ -78,6 +79,8 @@ pub(crate) struct State {
     pub(crate) totals: QueueTotals,
     /// Pulls that were started and have not looked at the queue yet: they will take what waits.
     pub(crate) on_their_way: usize,
+    /// The most urgent row was not in time for the last batch: the next one goes by it.
+    pub(crate) passed_over: bool,
     flows: Vec<String>,
     generation: u64,
     instances: usize,
@@ -92,6 +95,7 @@ impl State {
             lanes: Vec::new(),
             totals: QueueTotals::default(),
             on_their_way: 0,
+            passed_over: false,
             flows: Vec::new(),
             generation: 0,
             instances: batching.instances,
@@ -138,11 +142,8 @@ impl State {
     pub(crate) fn soonest(&self, rows: usize, now: Instant) -> Option<Duration> {
         let mut soonest = None;
         for lane in self.lanes.iter().filter(|lane| lane.in_service(now)) {
-            let predicted = lane.times.predicted(rows, now)?;
-            if lane.times.trial_is_due(now) {
-                return None;
-            }
-            soonest = Some(soonest.map_or(predicted, |soonest: Duration| soonest.min(predicted)));
+            let takes = lane.times.hoped(rows, now)?;
+            soonest = Some(soonest.map_or(takes, |soonest: Duration| soonest.min(takes)));
         }
         soonest
     }
@@ -167,9 +168,9 @@ impl State {
                 error = Some(InferError::Overloaded);
                 continue;
             }
-            match lane.times.predicted(rows, now) {
-                Some(predicted) if predicted > left && !lane.times.trial_is_due(now) => {
-                    soonest = Some(soonest.map_or(predicted, |soonest| soonest.min(predicted)));
+            match lane.times.hoped(rows, now) {
+                Some(takes) if takes > left => {
+                    soonest = Some(soonest.map_or(takes, |soonest| soonest.min(takes)));
                 }
                 _ => return Ok(()),
             }
@@ -221,57 +222,30 @@ impl State {
         self.lanes.iter().any(|lane| lane.in_service(now))
     }
 
-    /// Takes out what cannot be answered in time because of what waits before it. The last in the
-    /// queue is back after all others were sent, full batch by full batch through all slots, half a
-    /// call until the first slot is free, and its own call.
+    /// Takes out what cannot be answered in time because of what waits before it.
     pub(crate) fn shed(&mut self, now: Instant) -> Vec<Waiting<Job>> {
-        let mut shed = Vec::new();
-        while let Some((rows_per_second, call)) = self.drain_rate(now)
-            && let Some(deadline) = self.queue.last_deadline()
-        {
-            // What cannot be in time any more will not be sent.
-            let rows = self.queue.rows_due_from(now + call, usize::MAX);
-            let drained = Duration::from_secs_f64(rows as f64 / rows_per_second);
-            if now + drained + call + call / 2 <= deadline {
-                break;
-            }
-            shed.extend(self.queue.shed());
-        }
+        let shed = shed::shed(&mut self.queue, &self.lanes, self.max_rows, now);
         self.totals.shed += shed.len() as u64;
         shed
     }
 
-    /// Rows per second through all slots, and how long a call takes that carries its share of what
-    /// waits; `None` while that is not known, or slots are free.
-    fn drain_rate(&self, now: Instant) -> Option<(f64, Duration)> {
-        let serving = || self.lanes.iter().filter(|lane| lane.in_service(now));
-        if serving().any(|lane| lane.slots.is_free()) {
-            return None;
-        }
-        let slots: usize = serving().map(|lane| lane.slots.limit()).sum();
-        let rows = self
-            .queue
-            .rows()
-            .div_ceil(slots.max(1))
-            .clamp(1, self.max_rows);
-        let (mut rate, mut longest) = (0.0, Duration::ZERO);
-        for lane in serving() {
-            let call = lane.times.predicted(rows, now)?;
-            rate += (lane.slots.limit() * rows) as f64 / call.as_secs_f64().max(1e-6);
-            longest = longest.max(call);
-        }
-        (rate > 0.0).then_some((rate, longest))
-    }
-
     /// Finds an endpoint that should pull, if more waits than those on their way will take, and gives
-    /// it a slot.
-    pub(crate) fn summon(&mut self, now: Instant) -> Option<Arc<Endpoint>> {
+    /// it a slot. Not one of those that `passed`: they have no use for what waits.
+    pub(crate) fn summon(
+        &mut self,
+        passed: &[Arc<Endpoint>],
+        now: Instant,
+    ) -> Option<Arc<Endpoint>> {
         if self.queue.rows() <= self.on_their_way * self.max_rows {
             return None;
         }
         self.turn = self.turn.wrapping_add(1);
         let lanes = self.lanes.len();
-        let free = |lane: &&mut Lane| lane.slots.is_free() && lane.in_service(now);
+        let free = |lane: &&mut Lane| {
+            lane.slots.is_free()
+                && lane.in_service(now)
+                && !passed.iter().any(|endpoint| lane.is_of(endpoint))
+        };
         let predicted = |lane: &Lane| lane.times.predicted(1, now).unwrap_or_default();
         let fastest = self
             .lanes
@@ -305,44 +279,37 @@ impl State {
 
     /// Ejects the endpoint if it has been slower than the others for a while, and enough others are left.
     pub(crate) fn judge_outlier(&mut self, endpoint: &Arc<Endpoint>, rows: usize, now: Instant) {
-        let out = self
-            .lanes
-            .iter()
-            .filter(|lane| !lane.endpoint.is_closed())
-            .count();
-        let (mut others, endpoints) = (self.others(endpoint, rows, now), self.lanes.len());
+        let out = self.lanes.iter().filter(|lane| !lane.endpoint.is_closed());
+        let out = out.count();
+        let (limit, endpoints) = (self.limit(endpoint, rows, now), self.lanes.len());
         let Some(lane) = self.lane(endpoint) else {
             return;
         };
-        let Some(own) = lane.times.predicted(rows, now) else {
+        let (Some(own), Some(limit)) = (lane.times.predicted(rows, now), limit) else {
             return;
         };
-        if lane.is_outlier(own, &mut others, now) && outlier::may_eject(endpoints, out) {
-            let limit = outlier::limit(&mut others).unwrap_or_default();
+        if lane.is_outlier(own, limit, now) && outlier::may_eject(endpoints, out) {
             lane.endpoint.eject(&format!(
                 "its calls take {own:?}, and those of the others suggest at most {limit:?}"
             ));
         }
     }
 
-    /// The longest that a probe of the endpoint may take, where it was ejected for being slow.
-    pub(crate) fn probe_limit(
+    /// The longest that a call of the endpoint may take if it is not to stand out from the others'.
+    /// They are held against it by calls of at least as many rows, so it is not blamed for its size.
+    pub(crate) fn limit(
         &self,
         endpoint: &Arc<Endpoint>,
         rows: usize,
         now: Instant,
     ) -> Option<Duration> {
-        outlier::limit(&mut self.others(endpoint, rows, now))
-    }
-
-    fn others(&self, endpoint: &Arc<Endpoint>, rows: usize, now: Instant) -> Vec<Duration> {
-        let others = self
+        let mut others: Vec<Duration> = self
             .lanes
             .iter()
-            .filter(|lane| !lane.is_of(endpoint) && lane.endpoint.is_closed());
-        others
-            .filter_map(|lane| lane.times.predicted(rows, now))
-            .collect()
+            .filter(|lane| !lane.is_of(endpoint) && lane.endpoint.is_closed())
+            .filter_map(|lane| lane.times.at_most(rows, now))
+            .collect();
+        outlier::limit(&mut others)
     }
 
     /// The last moment at which it is worth waiting for a slot.

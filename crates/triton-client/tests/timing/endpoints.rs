@@ -164,6 +164,68 @@ async fn one_that_is_ten_times_slower_is_ejected_and_comes_back_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_has_no_use_for_is_offered_to_another() {
+    let (a, b) = (fake(), fake());
+    let client = set(&[&a, &b]);
+    for _ in 0..10 {
+        a.push("m", [Step::after(MS * 2)]);
+        b.push("m", [Step::after(MS * 10)]);
+        let both = [infer(&client, MS * 90), infer(&client, MS * 90)];
+        assert!(join_all(both).await.iter().all(Result::is_ok));
+        sleep(MS * 20).await;
+    }
+    // The slower one comes second, and so may not be asked before the faster one has passed.
+    a.clear_script("m");
+    a.push("m", vec![Step::error(UNAVAILABLE, "down"); 3]);
+    for _ in 0..3 {
+        infer(&client, MS * 40).await.expect("b has the time");
+        sleep(MS).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_slower_takes_nothing_from_what_the_other_can_do() {
+    let (a, b) = (fake(), fake());
+    let client = set(&[&a, &b]);
+    a.push("m", vec![Step::after(MS * 5); 100]);
+    b.push("m", vec![Step::after(MS * 45); 100]);
+    for _ in 0..2 {
+        join_all((0..32).map(|_| infer(&client, MS * 400))).await;
+        sleep(MS * 50).await;
+    }
+    let shed = client.queues()[0].totals.shed;
+    let (stuck, asked) = (0..4, 0..16);
+    let stuck = join_all(stuck.map(|_| infer(&client, MS * 400)));
+    let asked = async {
+        sleep(MS).await;
+        join_all(asked.map(|_| infer(&client, MS * 40))).await
+    };
+    let (stuck, asked) = tokio::join!(stuck, asked);
+    assert!(stuck.iter().all(Result::is_ok));
+    let answered = asked.iter().filter(|answer| answer.is_ok()).count();
+    assert!(
+        answered >= 15,
+        "all but a trial of the slower one: {asked:?}"
+    );
+    assert_eq!(client.queues()[0].totals.shed, shed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_had_crashed_is_not_asked_to_be_as_fast_as_the_others() {
+    let (a, b) = (fake(), fake());
+    let client = set(&[&a, &b]);
+    a.push("m", vec![Step::after(MS * 4); 10_000]);
+    b.push("m", vec![Step::error(UNAVAILABLE, "down"); 5]);
+    while client.states()[1].state == BreakerState::Closed {
+        let _ = join_all((0..2).map(|_| infer(&client, MS * 90))).await;
+    }
+    b.push("m", vec![Step::after(MS * 30); 10_000]);
+    sleep(MS * 250).await;
+    one_by_one(&client, 60, MS * 90).await;
+    assert_eq!(client.states()[1].state, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_most_are_slow_it_is_the_load_and_nobody_is_ejected() {
     let fakes = [fake(), fake(), fake()];
     for (fake, ms) in fakes.iter().zip([4, 40, 40]) {

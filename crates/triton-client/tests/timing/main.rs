@@ -6,6 +6,7 @@ mod deadlines;
 mod endpoints;
 mod health;
 mod replies;
+mod scarce;
 mod schedule;
 
 use std::{sync::Arc, time::Duration};

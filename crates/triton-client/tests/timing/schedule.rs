@@ -4,10 +4,10 @@ use futures::future::join_all;
 
 use super::*;
 
-const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 8;
 
 /// Batches of up to [`ROWS`] rows, two calls at a time.
-fn merging(fake: &FakeTriton) -> Arc<Client> {
+pub(crate) fn merging(fake: &FakeTriton) -> Arc<Client> {
     let connector = fake.connector();
     let set = EndpointSet::with_connector("fake", move || connector(), EndpointOptions::default());
     let batching = Batching {
@@ -32,7 +32,7 @@ pub(crate) fn doubled(answer: &InferResponse) -> f32 {
 }
 
 /// Asks with `value`, in a task of its own.
-fn ask(
+pub(crate) fn ask(
     client: &Arc<Client>,
     value: f32,
     worth: f64,
@@ -45,7 +45,7 @@ fn ask(
     })
 }
 
-async fn outcomes(
+pub(crate) async fn outcomes(
     asked: Vec<tokio::task::JoinHandle<Result<f32, InferError>>>,
 ) -> Vec<Result<f32, InferError>> {
     let outcomes = join_all(asked).await;
@@ -276,6 +276,38 @@ async fn a_broken_model_is_not_answered_with_more_load() {
         "{}",
         fake.calls("m")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_nonsense_fails_nobody_else_however_often() {
+    let fake = superstitious(INVALID_ARGUMENT, "unexpected shape for input 'x'");
+    let client = merging(&fake);
+    for _ in 0..100 {
+        let wave = (6..14_u8).map(|value| ask(&client, f32::from(value), 0.0, MS * 50));
+        let answers = outcomes(wave.collect()).await;
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        assert_eq!(failed, 1, "thirteen alone: {answers:?}");
+        sleep(MS).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn halves_are_asked_elsewhere_when_the_endpoint_goes_silent() {
+    let (fake, other) = (superstitious(INVALID_ARGUMENT, "thirteen"), super::fake());
+    let client = merging(&fake);
+    let asked: Vec<_> = (10..18_u8)
+        .map(|value| ask(&client, f32::from(value), 0.0, MS * 250))
+        .collect();
+    // The whole is refused, and the first half never comes back.
+    fake.push("m", [Step::error(INVALID_ARGUMENT, "thirteen"), Step::Hang]);
+    sleep(MS).await;
+    let connector = other.connector();
+    client.add_with_connector("other", move || connector());
+    let answers = outcomes(asked).await;
+    let expected: Vec<_> = (14..18_u8)
+        .map(|value| Ok(f32::from(value) * 2.0))
+        .collect();
+    assert_eq!(answers[4..], expected, "the second half");
 }
 
 #[tokio::test(start_paused = true)]
