@@ -292,11 +292,10 @@ impl Model {
                 refused.push(waiting);
             }
         }
-        let passed = vec![Arc::clone(endpoint)];
-        let summoned = state.summon(&passed, now);
+        let summoned = state.summon(&[], now);
         drop(state);
         refuse(refused, error);
-        start(self, summoned, passed);
+        start(self, summoned, Vec::new());
     }
 }
 

@@ -167,6 +167,30 @@ async fn one_that_is_ten_times_slower_is_ejected_and_comes_back_slowly() {
 async fn what_one_has_no_use_for_is_offered_to_another() {
     let (a, b) = (fake(), fake());
     let client = set(&[&a, &b]);
+    a.push("m", vec![Step::after(MS * 5); 1000]);
+    b.push("m", vec![Step::after(MS * 9); 1000]);
+    for round in 0..20 {
+        if round % 2 == 0 {
+            // So that either of them is asked first.
+            infer(&client, MS * 90).await.expect("there is time");
+        }
+        let relaxed = infer(&client, MS * 90);
+        // The one with fewer calls out comes first, and b is too slow for it.
+        let tight = async {
+            sleep(MS).await;
+            infer(&client, MS * 7).await
+        };
+        let (relaxed, tight) = tokio::join!(relaxed, tight);
+        relaxed.expect("there is time");
+        tight.expect("a has the time");
+        sleep(MS).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_at_one_is_not_offered_to_it_again() {
+    let (a, b) = (fake(), fake());
+    let client = set(&[&a, &b]);
     for _ in 0..10 {
         a.push("m", [Step::after(MS * 2)]);
         b.push("m", [Step::after(MS * 10)]);
@@ -174,11 +198,12 @@ async fn what_one_has_no_use_for_is_offered_to_another() {
         assert!(join_all(both).await.iter().all(Result::is_ok));
         sleep(MS * 20).await;
     }
-    // The slower one comes second, and so may not be asked before the faster one has passed.
     a.clear_script("m");
     a.push("m", vec![Step::error(UNAVAILABLE, "down"); 3]);
     for _ in 0..3 {
-        infer(&client, MS * 40).await.expect("b has the time");
+        infer(&client, MS * 40)
+            .await
+            .expect("b is slower, but has the time");
         sleep(MS).await;
     }
 }

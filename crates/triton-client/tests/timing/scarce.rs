@@ -48,11 +48,12 @@ async fn who_is_in_a_hurry_is_passed_over_for_larger_calls_once_at_most() {
             .collect::<Vec<_>>()
     };
     let mut answers = Vec::new();
-    // Full calls of 42 ms, of which one ends every 21 ms.
+    // Full calls of 42 ms, of which one ends every 21 ms, and more that wait for them.
     let mut floods = flood(8);
     sleep(MS * 21).await;
+    floods.extend(flood(64));
     for _ in 0..60 {
-        floods.extend(flood(8));
+        floods.extend(flood(9));
         // In time for a small call after the next turn, but not for a full one after it.
         answers.push(ask_for(&hurried, MS * 58));
         sleep(MS * 26).await;
