@@ -8,6 +8,10 @@
 //!               failed: those who wait hear why, the next call tries again
 //! ```
 //!
+//! A request that the server says it has not looked at, because it was going away or refused it, is
+//! sent once more, over a new connection: a rolling restart costs nobody an answer. Whatever else
+//! becomes of it is the caller's to judge.
+//!
 //! gRPC is tonic's: framing, codes, trailers. What carries it is h2 directly, and not tonic's channel,
 //! for two reasons. That one queues calls in a buffer, polls them in another task and pipes each body
 //! in a third, which is half of what a call costs here; and its reconnecting has open bugs, so how
@@ -32,7 +36,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use h2::{
-    RecvStream,
+    Reason, RecvStream,
     client::{self, SendRequest},
 };
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
@@ -114,29 +118,31 @@ impl Channel {
         let (head, body) = request.into_parts();
         let body = body.collect().await;
         let body = body.map_err(|status| TransportError::Body(status.message().into()))?;
+        let body = body.to_bytes();
         let mut request = Request::from_parts(head, ());
         let agent = HeaderValue::from_static(USER_AGENT);
         request.headers_mut().insert(header::USER_AGENT, agent);
-        let mut sender = self.ready().await?;
-        let (answer, mut sending) = sender.send_request(request, false)?;
-        sending.send_data(body.to_bytes(), true)?;
-        let answer = answer.await?;
-        Ok(answer.map(|stream| Received {
-            stream,
-            data_over: false,
-        }))
+        let (number, sender) = self.ready(None).await?;
+        match exchange(sender, request.clone(), body.clone()).await {
+            Err(error) if was_not_processed(&error) => {
+                let (_, sender) = self.ready(Some(number)).await?;
+                Ok(exchange(sender, request, body).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 
-    /// The connection, ready for another call. One that has ended meanwhile is replaced, once.
-    async fn ready(&self) -> Result<SendRequest<Bytes>, TransportError> {
-        let (number, made) = self.made(None);
+    /// A connection that is ready for another call, not the `ended` one, and its number. One that has
+    /// ended meanwhile is replaced, once.
+    async fn ready(&self, ended: Option<u64>) -> Result<(u64, SendRequest<Bytes>), TransportError> {
+        let (number, made) = self.made(ended);
         match connected(made).await {
-            Ok(sender) => Ok(sender),
+            Ok(sender) => Ok((number, sender)),
             Err(error) => {
                 let had_been_made = matches!(error, TransportError::Http2(_));
-                let (_, made) = self.made(Some(number));
+                let (number, made) = self.made(Some(number));
                 if had_been_made {
-                    connected(made).await
+                    Ok((number, connected(made).await?))
                 } else {
                     Err(error)
                 }
@@ -163,6 +169,31 @@ impl Channel {
 
 async fn connected(made: Made) -> Result<SendRequest<Bytes>, TransportError> {
     Ok(made.await?.ready().await?)
+}
+
+/// One request on one connection, and the head of its answer.
+async fn exchange(
+    mut sender: SendRequest<Bytes>,
+    request: Request<()>,
+    body: Bytes,
+) -> Result<Response<Received>, h2::Error> {
+    let (answer, mut sending) = sender.send_request(request, false)?;
+    let answer = match sending.send_data(body, true) {
+        Ok(()) => answer.await,
+        // The server has ended the stream already: then there is an answer, or it says why not.
+        Err(error) => answer.now_or_never().unwrap_or(Err(error)),
+    };
+    Ok(answer?.map(|stream| Received {
+        stream,
+        data_over: false,
+    }))
+}
+
+/// Whether the server has said that it did nothing about the request, so that it may be sent again
+/// (RFC 9113, section 8.7): it refused the stream, or went away and named an earlier one as the last
+/// that it looked at. h2 gives a GOAWAY of the server's as the error of later streams alone.
+fn was_not_processed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
 }
 
 async fn handshake(

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
+mod connections;
 mod deadlines;
 mod endpoints;
 mod health;
