@@ -1,26 +1,31 @@
 //! Endpoints behind a name: `dns://HOST:PORT` stands for every address that the name has, now.
 //!
 //! A headless Kubernetes service is such a name: its addresses are its ready pods. It is asked again
-//! and again; who is new is given calls, who is gone finishes those that are out. A name that cannot
-//! be resolved changes nothing: what was known is more likely to serve than nobody.
+//! and again; who is new is given calls, who is gone finishes those that are out, unless somebody else
+//! names it too. A name that cannot be resolved changes nothing: what was known is more likely to serve
+//! than nobody.
 
 use std::{collections::BTreeSet, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use crate::{dial::Dial, endpoint::Endpoint, error::EndpointError, members::Members};
+use crate::{
+    dial::Dial,
+    endpoint::Endpoint,
+    error::EndpointError,
+    members::{Members, Source},
+    options::EndpointOptions,
+};
 
 /// How often a name is resolved.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How often while it has never been resolved.
 const INTERVAL_UNKNOWN: Duration = Duration::from_millis(500);
 
-/// A name, and the endpoints that it was last resolved to.
+/// A name and a port.
 pub(crate) struct Name {
     host: String,
     port: u16,
-    resolved: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl Name {
@@ -40,12 +45,11 @@ impl Name {
             )));
         }
         Some(match port.parse() {
-            Ok(port) => Ok(Self {
-                host: host.to_owned(),
+            Ok(port @ 1..) => Ok(Self {
+                host: host.to_ascii_lowercase(),
                 port,
-                resolved: Mutex::new(BTreeSet::new()),
             }),
-            Err(_) => Err(wrong("its port is not a number from 0 to 65535")),
+            _ => Err(wrong("its port is not a number from 1 to 65535")),
         })
     }
 
@@ -55,12 +59,18 @@ impl Name {
         F: Future<Output = io::Result<Vec<SocketAddr>>>,
     {
         let (host, port) = (&*self.host, self.port);
-        let mut failing = false;
+        let source = Source::Dns(format!("dns://{host}:{port}").into());
+        let (mut known, mut failing) = (BTreeSet::new(), false);
         loop {
-            match resolve(self.host.clone(), self.port).await {
+            match resolve(self.host.clone(), port).await {
                 Ok(addresses) if !addresses.is_empty() => {
                     failing = false;
-                    self.update(members, addresses.into_iter().collect());
+                    let now = addresses.into_iter().collect();
+                    if now != known {
+                        self.log_changes(&known, &now);
+                        members.follow(&source, endpoints(&now, &members.options));
+                        known = now;
+                    }
                 }
                 outcome => {
                     let error = outcome.err().map(|error| error.to_string());
@@ -75,36 +85,32 @@ impl Name {
                     }
                 }
             }
-            let unknown = self.resolved.lock().is_empty();
-            sleep(if unknown { INTERVAL_UNKNOWN } else { INTERVAL }).await;
+            sleep(if known.is_empty() {
+                INTERVAL_UNKNOWN
+            } else {
+                INTERVAL
+            })
+            .await;
         }
     }
 
-    fn update(&self, members: &Members, now: BTreeSet<SocketAddr>) {
-        let mut resolved = self.resolved.lock();
-        if *resolved == now {
-            return;
+    fn log_changes(&self, before: &BTreeSet<SocketAddr>, now: &BTreeSet<SocketAddr>) {
+        let host = &*self.host;
+        for gone in before.difference(now) {
+            tracing::info!(host, %gone, "the name of Triton's endpoints has an address less");
         }
-        let name = |address: &SocketAddr| format!("http://{address}");
-        members.change(|endpoints| {
-            for gone in resolved.difference(&now).map(name) {
-                tracing::info!(endpoint = gone, host = self.host, "endpoint is gone");
-                endpoints.retain(|endpoint| endpoint.name() != gone);
-            }
-            for new in now.difference(&resolved).map(name) {
-                // An address is a URL that names a server.
-                let Ok(dial) = Dial::to(&new, &members.options) else {
-                    continue;
-                };
-                tracing::info!(endpoint = new, host = self.host, "endpoint is new");
-                if endpoints.iter().all(|known| known.name() != new) {
-                    let options = members.options.clone();
-                    endpoints.push(Endpoint::new(Arc::from(new), dial, options));
-                }
-            }
-        });
-        *resolved = now;
+        for new in now.difference(before) {
+            tracing::info!(host, %new, "the name of Triton's endpoints has another address");
+        }
     }
+}
+
+fn endpoints(addresses: &BTreeSet<SocketAddr>, options: &EndpointOptions) -> Vec<Arc<Endpoint>> {
+    // Each is a URL that names a server, but for one with a scope (`fe80::1%2`).
+    let dials = addresses
+        .iter()
+        .filter_map(|address| Dial::to(&address.to_string(), options).ok());
+    dials.map(|dial| dial.endpoint(options)).collect()
 }
 
 /// The system's resolver.
@@ -114,16 +120,22 @@ pub(crate) async fn system(host: String, port: u16) -> io::Result<Vec<SocketAddr
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::{select, task::yield_now, time::advance};
 
     use super::*;
-    use crate::options::EndpointOptions;
 
     fn names(members: &Members) -> Vec<String> {
         let endpoints = members.endpoints();
-        endpoints
-            .iter()
-            .map(|endpoint| endpoint.name().to_owned())
+        let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
+        names.collect()
+    }
+
+    fn addresses(addresses: &[&str]) -> Vec<SocketAddr> {
+        let addresses = addresses.iter();
+        addresses
+            .map(|address| address.parse().expect("an address"))
             .collect()
     }
 
@@ -142,31 +154,23 @@ mod tests {
             (&[], &["http://10.0.0.2:8001", "http://10.0.0.3:8001"]),
             (&["[::1]:8001"], &["http://[::1]:8001"]),
         ];
-        let name = Name::parse("dns://triton:8001")
+        let name = Name::parse("dns://Triton:8001")
             .expect("a name")
             .expect("a good one");
-        let members = Members::new(Vec::new(), Vec::new(), EndpointOptions::default());
-        let asked = Mutex::new(0);
+        let members = Members::new(Vec::new(), EndpointOptions::default());
+        let asked = AtomicUsize::new(0);
         let resolve = |host: String, port| {
             assert_eq!((&*host, port), ("triton", 8001));
-            let mut asked = asked.lock();
-            let index = *asked;
-            *asked += 1;
-            async move {
-                let (addresses, _) = answers.get(index).copied().unwrap_or(answers[4]);
-                Ok(addresses
-                    .iter()
-                    .map(|address| address.parse().expect("an address"))
-                    .collect())
-            }
+            let answer = answers.get(asked.fetch_add(1, Ordering::Relaxed));
+            async move { Ok(addresses(answer.unwrap_or(&answers[4]).0)) }
         };
         let follow = name.follow(&members, resolve);
         tokio::pin!(follow);
         for (index, (_, expected)) in answers.iter().enumerate() {
-            tokio::select! {
+            select! {
                 biased;
                 () = &mut follow => unreachable!("it goes on for ever"),
-                () = tokio::task::yield_now() => {}
+                () = yield_now() => {}
             }
             assert_eq!(names(&members), *expected, "after answer {index}");
             let interval = if index == 0 {
@@ -184,7 +188,8 @@ mod tests {
         for (url, words) in [
             ("dns://triton", "names no port"),
             ("dns://:8001", "host name is expected"),
-            ("dns://triton:80011", "0 to 65535"),
+            ("dns://triton:80011", "1 to 65535"),
+            ("dns://triton:0", "1 to 65535"),
             ("dns://user@triton:8001", "host name is expected"),
         ] {
             let error = Name::parse(url).expect("a name").err().expect("a bad one");

@@ -44,16 +44,18 @@ impl EndpointSet {
         if urls.is_empty() {
             return Err(EndpointError::Empty);
         }
-        let (mut endpoints, mut names) = (Vec::new(), Vec::new());
+        let (mut dials, mut names) = (Vec::new(), Vec::new());
         for url in urls {
             match Name::parse(url) {
                 Some(name) => names.push(name?),
-                None => endpoints.push(dial(url, &options)?),
+                None => dials.push(Dial::to(url, &options)?),
             }
         }
-        Ok(Self {
-            members: Members::new(endpoints, names, options),
-        })
+        let members = Members::new(names, options);
+        for dial in dials {
+            members.add(dial.endpoint(&members.options));
+        }
+        Ok(Self { members })
     }
 
     /// Resolves the names among the URLs again and again, and lets the endpoints follow. Never ends.
@@ -72,7 +74,7 @@ impl EndpointSet {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let set = Self {
-            members: Members::new(Vec::new(), Vec::new(), options),
+            members: Members::new(Vec::new(), options),
         };
         set.add_with_connector(name, connect);
         set
@@ -86,34 +88,35 @@ impl EndpointSet {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let options = &self.members.options;
-        let dial = Dial::custom(connect, options);
-        let endpoint = Endpoint::new(name.into(), dial, options.clone());
-        self.members.change(|endpoints| endpoints.push(endpoint));
+        let dial = Dial::custom(name, connect, options);
+        self.members.add(dial.endpoint(options));
     }
 
-    /// Another endpoint; it is given calls from now on. False if it was there already.
+    /// Another endpoint, however its URL is written; it is given calls from now on. False if it was
+    /// already.
     ///
     /// # Errors
     /// The URL names no endpoint.
     pub fn add(&self, url: &str) -> Result<bool, EndpointError> {
-        let endpoint = dial(url, &self.members.options)?;
-        Ok(self.members.change(|endpoints| {
-            let is_new = endpoints
-                .iter()
-                .all(|known| known.name() != endpoint.name());
-            endpoints.extend(is_new.then_some(endpoint));
-            is_new
-        }))
+        let options = &self.members.options;
+        let dial = Dial::to(url, options)?;
+        Ok(self.members.add(dial.endpoint(options)))
     }
 
     /// The endpoint of that URL is given no more calls; those that are out are answered. False if it
-    /// was not there.
+    /// was given none. One that a `dns://` name has too is [`withdrawn`](Self::withdrawn).
     pub fn remove(&self, url: &str) -> bool {
-        self.members.change(|endpoints| {
-            let before = endpoints.len();
-            endpoints.retain(|endpoint| endpoint.name() != url.trim());
-            endpoints.len() < before
-        })
+        match Dial::to(url, &self.members.options) {
+            Ok(dial) => self.members.remove(dial.name()),
+            // What a test connects is known by any name.
+            Err(_) => self.members.remove(url),
+        }
+    }
+
+    /// Endpoints that were removed although a `dns://` name has their addresses, by URL: they are
+    /// given no calls until they are added again, or until no name has had them for once.
+    pub fn withdrawn(&self) -> Vec<Arc<str>> {
+        self.members.withdrawn()
     }
 
     /// Asks one model on behalf of one decision (`flow`). Whoever asks the same version with the same
@@ -237,11 +240,6 @@ impl EndpointSet {
             message: "there is no endpoint".to_owned(),
         })
     }
-}
-
-fn dial(url: &str, options: &EndpointOptions) -> Result<Arc<Endpoint>, EndpointError> {
-    let dial = Dial::to(url, options)?;
-    Ok(Endpoint::new(url.trim().into(), dial, options.clone()))
 }
 
 impl fmt::Debug for EndpointSet {

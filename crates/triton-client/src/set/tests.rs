@@ -1,4 +1,4 @@
-//! What several endpoints say of a model, on a paused clock.
+//! What several endpoints say of a model, on a paused clock; and that each is held once.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -214,4 +214,25 @@ async fn endpoints_may_have_other_devices() {
     a.put_model(model(&["1"], "same").instances(1));
     b.put_model(model(&["1"], "same").instances(4));
     assert_eq!(agreed(&set(&[&a, &b])).await, versions(&["1"], "same"));
+}
+
+#[test]
+fn an_endpoint_is_held_once_however_its_url_is_written() {
+    let spellings = [
+        "http://triton:8001",
+        "triton:8001",
+        "http://triton:8001/",
+        "grpc://Triton:8001",
+    ];
+    let urls = spellings.map(str::to_owned);
+    let set = EndpointSet::new(&urls, EndpointOptions::default()).expect("good URLs");
+    for spelling in spellings {
+        assert_eq!(set.add(spelling), Ok(false), "{spelling}");
+        let states = set.states();
+        assert_eq!(states.len(), 1, "{states:?}");
+        assert_eq!(&*states[0].name, "http://triton:8001");
+        assert!(set.remove(spelling), "{spelling}");
+        assert!(!set.remove("triton:8001"));
+        assert_eq!(set.add(spelling), Ok(true), "{spelling}");
+    }
 }
