@@ -5,32 +5,59 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
-    http::StatusCode,
+    extract::{FromRequestParts, Query, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use triton_client::{EndpointSet, EndpointState, LaneState, QueueState};
 
-use super::Admin;
+use super::{Admin, refused};
 
-/// Which endpoint is meant.
-#[derive(Debug, Deserialize)]
+/// Which endpoint is meant: `?url=…`.
 pub(super) struct Named {
     url: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for Named {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let found = match query.map(|Query(pairs)| pairs).as_deref() {
+            Ok([(name, url)]) if name == "url" && !url.trim().is_empty() => {
+                return Ok(Self { url: url.clone() });
+            }
+            Ok(pairs) => match pairs.iter().find(|(name, _)| name != "url") {
+                Some((other, _)) => format!("`{other}` is not a parameter"),
+                None => match pairs.len() {
+                    0 => "`url` is missing".to_owned(),
+                    1 => "`url` is empty".to_owned(),
+                    times => format!("`url` is given {times} times"),
+                },
+            },
+            Err(error) => error.to_string(),
+        };
+        let path = parts.uri.path();
+        let sentence = format!(
+            "{found}; expected is one endpoint's URL, as in {path}?url=http://10.0.0.7:8001"
+        );
+        Err(refused(StatusCode::BAD_REQUEST, &sentence))
+    }
 }
 
 /// Every endpoint, and every queue over them.
 pub(super) async fn list(State(admin): State<Admin>) -> Json<Value> {
     let endpoints: Vec<Value> = states(&admin).iter().map(endpoint).collect();
+    let withdrawn = admin.endpoints.iter().flat_map(EndpointSet::withdrawn);
+    let withdrawn: Vec<String> = withdrawn.map(|name| name.to_string()).collect();
     let queues = admin.endpoints.iter().flat_map(EndpointSet::queues);
     let queues: Vec<Value> = queues.map(|state| queue(&state)).collect();
-    Json(json!({"endpoints": endpoints, "queues": queues}))
+    Json(json!({"endpoints": endpoints, "withdrawn": withdrawn, "queues": queues}))
 }
 
 /// `POST ?url=…`: one more.
-pub(super) async fn add(State(admin): State<Admin>, Query(named): Query<Named>) -> Response {
+pub(super) async fn add(State(admin): State<Admin>, named: Named) -> Response {
     let Some(endpoints) = &admin.endpoints else {
         return refused(
             StatusCode::CONFLICT,
@@ -56,21 +83,19 @@ pub(super) async fn add(State(admin): State<Admin>, Query(named): Query<Named>) 
 }
 
 /// `DELETE ?url=…`: it is given no more calls; those that are out are answered.
-pub(super) async fn remove(State(admin): State<Admin>, Query(named): Query<Named>) -> Response {
+pub(super) async fn remove(State(admin): State<Admin>, named: Named) -> Response {
     let removed = admin
         .endpoints
         .as_ref()
         .is_some_and(|endpoints| endpoints.remove(&named.url));
     if !removed {
-        let known: Vec<String> = states(&admin)
-            .iter()
-            .map(|state| state.name.to_string())
-            .collect();
-        let sentence = format!(
-            "there is no endpoint `{}`; there are: {}",
-            named.url,
-            known.join(", ")
-        );
+        let known = states(&admin);
+        let known: Vec<&str> = known.iter().map(|state| &*state.name).collect();
+        let there_is = match known.as_slice() {
+            [] => "there is none".to_owned(),
+            known => format!("there are: {}", known.join(", ")),
+        };
+        let sentence = format!("there is no endpoint `{}`; {there_is}", named.url);
         return refused(StatusCode::NOT_FOUND, &sentence);
     }
     tracing::info!(endpoint = named.url, "endpoint removed by an operator");
@@ -120,8 +145,4 @@ fn queue(state: &QueueState) -> Value {
         "halved": totals.halved,
         "lanes": lanes,
     })
-}
-
-fn refused(status: StatusCode, sentence: &str) -> Response {
-    (status, format!("{sentence}\n")).into_response()
 }

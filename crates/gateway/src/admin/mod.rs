@@ -10,7 +10,7 @@ use std::sync::{
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -54,6 +54,8 @@ pub fn routes(admin: Admin) -> Router {
                 .post(endpoints::add)
                 .delete(endpoints::remove),
         )
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
         .with_state(admin)
 }
 
@@ -90,6 +92,25 @@ async fn livez() -> &'static str {
 async fn not_ready() -> Response {
     let said = "not ready: starting or shutting down\n";
     (StatusCode::SERVICE_UNAVAILABLE, said).into_response()
+}
+
+/// The header `allow` is axum's.
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    let path = uri.path();
+    let sentence = format!("{path} is not served with {method}; the header `allow` says with what");
+    refused(StatusCode::METHOD_NOT_ALLOWED, &sentence)
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let sentence = format!(
+        "there is no {} here; there are /metrics, /livez, /readyz, /admin/decisions and /admin/endpoints",
+        uri.path()
+    );
+    refused(StatusCode::NOT_FOUND, &sentence)
+}
+
+fn refused(status: StatusCode, sentence: &str) -> Response {
+    (status, format!("{sentence}\n")).into_response()
 }
 
 async fn decisions(State(admin): State<Admin>) -> Json<Value> {

@@ -5,6 +5,7 @@
 //! - `budgets.rs`: budgets in the body and in headers, and those that no model can keep;
 //! - `told.rs`: metrics, logs and probes;
 //! - `survival.rs`: Triton frozen, killed and back;
+//! - `endpoints.rs`: Tritons added, removed and killed while decisions are made;
 //! - `store.rs`: the store gone and back, and across a restart of the gateway;
 //! - `lifecycle.rs`: models that come, change and do not fit;
 //! - `overload.rs`: more than the process keeps up with;
@@ -20,6 +21,7 @@ mod support;
 
 mod answers;
 mod budgets;
+mod endpoints;
 mod lifecycle;
 mod overload;
 mod shared;

@@ -124,8 +124,17 @@ impl Gateway {
 
     /// A page of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> Answer {
+        self.admin_request("GET", path).await
+    }
+
+    /// A request to the admin port, without a body.
+    pub(crate) async fn admin_request(&self, method: &str, path: &str) -> Answer {
         let url = format!("{}{path}", self.admin_url());
-        let answer = get(&url).await;
+        let request = http1().request(method.parse().unwrap(), &url);
+        let answer = match request.send().await {
+            Ok(response) => read(response).await,
+            Err(_) => None,
+        };
         answer.unwrap_or_else(|| panic!("no answer from {url}:\n{}", self.log()))
     }
 
