@@ -7,7 +7,7 @@ mod question;
 use std::{ops::Range, path::Path, sync::LazyLock};
 
 use features::{Catalog, RequestSchema};
-use gateway::{decision, diagnostic::Report};
+use gateway::{check, config::Config, decision, diagnostic::Report};
 
 pub use self::{
     folder::Folder,
@@ -15,11 +15,11 @@ pub use self::{
 };
 
 /// The repository's features.
-pub const FEATURES: &str = include_str!("../../decisions/features.toml");
+const FEATURES: &str = include_str!("../../decisions/features.toml");
 /// The repository's decision.
-pub const DECISION: &str = include_str!("../../decisions/fraud.toml");
+const DECISION: &str = include_str!("../../decisions/fraud.toml");
 /// Its decision table.
-pub const RULES: &str = include_str!("../../decisions/fraud.rules.toml");
+const RULES: &str = include_str!("../../decisions/fraud.rules.toml");
 
 /// The repository's features, parsed.
 pub static CATALOG: LazyLock<Catalog> =
@@ -27,20 +27,35 @@ pub static CATALOG: LazyLock<Catalog> =
 
 /// What a request of the repository's decision carries.
 pub static SCHEMA: LazyLock<RequestSchema> = LazyLock::new(|| {
-    let folder = Folder::new(&decision_files("fraud.toml", DECISION));
+    let folder = decisions();
     let mut report = Report::default();
     let read = decision::read_folder(folder.path(), &mut report).expect("features parse");
     read.definitions["fraud"].schema.clone()
 });
 
-/// The files of a folder of decisions, one of them replaced.
-pub fn decision_files<'a>(replaced: &str, text: &'a str) -> [(&'static str, &'a str); 3] {
-    [
+/// The repository's decisions, as a folder of their own.
+fn decisions() -> Folder {
+    Folder::new(&[
         ("features.toml", FEATURES),
         ("fraud.toml", DECISION),
         ("fraud.rules.toml", RULES),
-    ]
-    .map(|(name, own)| (name, if name == replaced { text } else { own }))
+    ])
+}
+
+/// Reads the repository's decisions, one of their files replaced, and binds them as `gavel check` does;
+/// panics unless every problem has its place and can be drawn. A process replaces one file alone.
+pub fn check_decisions(replaced: &str, text: &str) {
+    static DECISIONS: LazyLock<Folder> = LazyLock::new(decisions);
+    static MODELS: LazyLock<Folder> = LazyLock::new(|| Folder::new(&[]));
+    let file = DECISIONS.write(replaced, text.as_bytes());
+    let mut config = Config {
+        decisions: DECISIONS.path().to_owned(),
+        ..Config::default()
+    };
+    config.models.repository = MODELS.path().to_owned();
+    let mut report = Report::default();
+    check::run(&config, &mut report);
+    assert_drawable(&report, &file, text);
 }
 
 /// Panics unless the span lies in the text, on whole characters.
