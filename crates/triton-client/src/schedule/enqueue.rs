@@ -1,8 +1,15 @@
 //! A request joins the queue, waits, and leaves: with an answer, at its last moment, or for good.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures::{FutureExt, future::BoxFuture};
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, timeout_at},
 };
@@ -10,7 +17,7 @@ use tower::retry::budget::Budget;
 
 use super::{
     Model, merge,
-    pull::{self, refuse},
+    pull::{Pull, refuse},
     queue::{Flow, Place},
     state::Job,
 };
@@ -28,6 +35,17 @@ pub(super) struct Waiter {
     /// When to see whether waiting is still of use.
     wake: Instant,
     over: bool,
+    /// The pull that it found a slot for, until that has begun,
+    pull: Option<Pull>,
+    /// and its own call, which it runs.
+    running: Option<Running>,
+}
+
+/// A call that is run by one of those who wait for it.
+struct Running {
+    call: BoxFuture<'static, ()>,
+    /// Something came back, so whoever waits may have been handed on to somebody else.
+    moved: bool,
 }
 
 impl Model {
@@ -69,7 +87,6 @@ impl Model {
         let summoned = state.summon(&[], now);
         drop(state);
         refuse(shed, &InferError::Overloaded);
-        pull::start(self, summoned, Vec::new());
         Ok(Waiter {
             model: Arc::clone(self),
             place,
@@ -77,27 +94,52 @@ impl Model {
             answer,
             wake,
             over: false,
+            pull: summoned.map(|endpoint| Pull::new(self, endpoint)),
+            running: None,
         })
     }
 }
 
 impl Waiter {
     pub(super) async fn answer(mut self) -> Answer {
+        if self.pull.is_some() {
+            // Requests that are being read this very moment join the batch.
+            tokio::task::yield_now().await;
+        }
+        let own = self.pull.take().and_then(|pull| pull.begin(&self.place));
+        if let Some(call) = own {
+            self.wake = self.place.deadline;
+            self.running = Some(Running { call, moved: false });
+        }
         loop {
-            match timeout_at(self.wake, &mut self.answer).await {
+            match timeout_at(self.wake, poll_fn(|cx| self.poll(cx))).await {
                 Ok(answer) => {
                     self.over = true;
-                    return answer.unwrap_or_else(|_| {
-                        // The call ended without a word: its task panicked, or the runtime is
-                        // shutting down.
-                        Err(InferError::Server {
-                            message: "the call was abandoned".to_owned(),
-                        })
-                    });
+                    return answer;
                 }
                 Err(_) => self.look()?,
             }
         }
+    }
+
+    /// Runs its own call on, if it has one. Until something has come back, nobody else can answer, and
+    /// no waker is left: the call would wake the task that runs it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        if let Some(running) = &mut self.running {
+            if running.call.poll_unpin(cx).is_ready() {
+                self.running = None;
+            } else if !std::mem::replace(&mut running.moved, true) {
+                return Poll::Pending;
+            }
+        }
+        self.answer.poll_unpin(cx).map(|answer| {
+            answer.unwrap_or_else(|_| {
+                // The call ended without a word: its task panicked, or the runtime is shutting down.
+                Err(InferError::Server {
+                    message: "the call was abandoned".to_owned(),
+                })
+            })
+        })
     }
 
     /// Sees whether waiting is still of use, and until when.
@@ -130,6 +172,13 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         if !self.over {
             self.model.state.lock().queue.remove(&self.place);
+        }
+        // What it began goes on without it, unless the runtime is shutting down.
+        if let Ok(runtime) = Handle::try_current() {
+            let call = self.running.take().map(|running| running.call);
+            call.map(|call| runtime.spawn(call));
+            let pull = self.pull.take();
+            pull.map(|pull| runtime.spawn(pull.go()));
         }
     }
 }

@@ -126,7 +126,7 @@ mod tests {
     async fn slots_are_judged_also_while_nothing_waits_because_it_was_shed() {
         let options = EndpointOptions::default();
         let dial = Dial::to("127.0.0.1:1", &options).expect("a URL");
-        let endpoint = Endpoint::new("endpoint".into(), dial, options);
+        let endpoint = dial.endpoint(&options);
         let mut now = Instant::now();
         let limits = [true, false].map(|sheds| {
             let mut lane = Lane::new(Arc::clone(&endpoint), 8, now);

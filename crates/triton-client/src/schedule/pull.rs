@@ -1,13 +1,17 @@
 //! An endpoint with a free slot takes what is most urgent, asks, and hands out the answers, until
 //! nothing waits.
 //!
-//! A pull runs in a task of its own, and so does what it has on the wire: whoever waits may leave.
-//! When a call is still out at `slow_call`, the slot goes to another pull, since that call may never
-//! come back; it is then bounded by the endpoint's own limit of calls that are out.
+//! The request that finds a slot free makes the call itself, in the task of whoever asks: at low load
+//! nobody else need wake up. All others run in tasks of their own, and so does what is on the wire when
+//! whoever asks leaves. When a call is still out at `slow_call`, the slot goes to another pull, since
+//! that call may never come back; it is then bounded by the endpoint's own limit of calls that are out.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use tokio::time::Instant;
 use tower::retry::budget::Budget;
 
@@ -15,7 +19,7 @@ use super::{
     Model,
     lane::{Demand, Sample},
     merge,
-    queue::{Choice, Waiting},
+    queue::{Choice, Place, Waiting},
     size::{self, Size},
     state::{Job, State},
 };
@@ -44,14 +48,69 @@ struct How {
     slow_probe: Option<Duration>,
 }
 
-/// Lets the endpoint that was given a slot pull, after those that `passed` on what waits.
-pub(super) fn start(
-    model: &Arc<Model>,
-    endpoint: Option<Arc<Endpoint>>,
+/// An endpoint that was given a slot, to look at what waits.
+pub(super) struct Pull {
+    model: Arc<Model>,
+    endpoint: Arc<Endpoint>,
+    /// Who has no use for what waits.
     passed: Vec<Arc<Endpoint>>,
-) {
+}
+
+impl Pull {
+    pub(super) fn new(model: &Arc<Model>, endpoint: Arc<Endpoint>) -> Self {
+        Self {
+            model: Arc::clone(model),
+            endpoint,
+            passed: Vec::new(),
+        }
+    }
+
+    /// Looks at what waits. If the request at `place` is among what it takes, that is for the caller
+    /// to run to its end; else it runs in a task of its own.
+    pub(super) fn begin(mut self, place: &Place) -> Option<BoxFuture<'static, ()>> {
+        let turn = self
+            .model
+            .take_turn(&self.endpoint, true, &mut self.passed)?;
+        let carries_it = turn.batch.iter().any(|waiting| waiting.place == *place);
+        let run = self.run(turn).boxed();
+        if carries_it {
+            return Some(run);
+        }
+        tokio::spawn(run);
+        None
+    }
+
+    /// In a task of its own.
+    pub(super) async fn go(mut self) {
+        // Requests that are being read this very moment join the batch.
+        tokio::task::yield_now().await;
+        if let Some(turn) = self.model.take_turn(&self.endpoint, true, &mut self.passed) {
+            self.run_on(turn).await;
+        }
+    }
+
+    /// One turn; the next ones in a task of their own.
+    async fn run(self, turn: Turn) {
+        if let Some(turn) = self.model.next_turn(&self.endpoint, turn).await {
+            tokio::spawn(self.run_on(turn));
+        }
+    }
+
+    async fn run_on(self, mut turn: Turn) {
+        while let Some(next) = self.model.next_turn(&self.endpoint, turn).await {
+            turn = next;
+        }
+    }
+}
+
+/// Lets the endpoint that was given a slot pull, after those that `passed` on what waits.
+fn start(model: &Arc<Model>, endpoint: Option<Arc<Endpoint>>, passed: Vec<Arc<Endpoint>>) {
     if let Some(endpoint) = endpoint {
-        tokio::spawn(pull(Arc::clone(model), endpoint, passed));
+        let pull = Pull {
+            passed,
+            ..Pull::new(model, endpoint)
+        };
+        tokio::spawn(pull.go());
     }
 }
 
@@ -63,20 +122,16 @@ pub(super) fn refuse(batch: Batch, error: &InferError) {
     }
 }
 
-async fn pull(model: Arc<Model>, endpoint: Arc<Endpoint>, mut passed: Vec<Arc<Endpoint>>) {
-    // Requests that are being read this very moment join the batch.
-    tokio::task::yield_now().await;
-    let mut first = true;
-    while let Some(turn) = model.take_turn(&endpoint, first, &mut passed) {
-        first = false;
-        passed.clear();
-        if !model.run(&endpoint, turn).await {
-            return;
+impl Model {
+    /// Runs a turn, and takes another.
+    async fn next_turn(self: &Arc<Self>, endpoint: &Arc<Endpoint>, turn: Turn) -> Option<Turn> {
+        if self.run(endpoint, turn).await {
+            self.take_turn(endpoint, false, &mut Vec::new())
+        } else {
+            None
         }
     }
-}
 
-impl Model {
     /// The most urgent requests that the endpoint can make in time. If there are none, or the endpoint
     /// may not be called, `None`: the slot is given back, and what waits is offered to another that
     /// has not `passed` on it yet.
