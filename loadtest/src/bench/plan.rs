@@ -23,13 +23,16 @@ pub(super) enum System {
     Pipe,
     /// gRPC to Triton, a row a call, the tensor made before.
     Direct,
+    /// The scheduler alone, in this process: no HTTP, no store, the tensor made before.
+    Scheduler,
 }
 
 impl System {
-    pub(super) const ALL: [System; 5] = [
+    pub(super) const ALL: [System; 6] = [
         System::Gavel,
         System::Pipe,
         System::Direct,
+        System::Scheduler,
         System::GavelProtobuf,
         System::GavelGrpc,
     ];
@@ -41,6 +44,7 @@ impl System {
             System::GavelGrpc => "gavel-grpc",
             System::Pipe => "bare-pipe",
             System::Direct => "direct",
+            System::Scheduler => "scheduler",
         }
     }
 }
@@ -85,6 +89,12 @@ pub struct Plan {
 }
 
 const SIDE_BY_SIDE: &[System] = &[System::Gavel, System::Pipe, System::Direct];
+const AND_SCHEDULER: &[System] = &[
+    System::Gavel,
+    System::Pipe,
+    System::Direct,
+    System::Scheduler,
+];
 const EVERY: &[System] = &System::ALL;
 const GAVEL: &[System] = &[System::Gavel];
 
@@ -115,10 +125,10 @@ impl Plan {
             }
         };
         for callers in [1, 8, 32, 256] {
-            let systems = if full && callers == 32 {
-                EVERY
-            } else {
-                SIDE_BY_SIDE
+            let systems = match (callers, effort) {
+                (32, Effort::Full) => EVERY,
+                (32, Effort::Quick) => AND_SCHEDULER,
+                _ => SIDE_BY_SIDE,
             };
             add(Offered::Callers(callers), systems);
         }

@@ -16,7 +16,7 @@ use crate::{
     pipe::{FEATURES, Payment, Pipe, PipeError},
     questions::{self, Question, QuestionsError},
     report::{self, Machine, Record, RecordsError, ReportError, Writer},
-    wire::{Format, Requests, Target, Tier},
+    wire::{Format, Requests, ScheduledError, ScheduledTarget, Target, Tier},
 };
 
 /// HTTP/2 connections that all callers share.
@@ -50,6 +50,9 @@ pub enum BenchError {
     /// No tensors for Triton.
     #[error("the tensors cannot be made: {0}")]
     Pipe(#[from] PipeError),
+    /// The scheduler has nobody to ask.
+    #[error(transparent)]
+    Scheduled(#[from] ScheduledError),
     /// The operating system.
     #[error("measuring: {0}")]
     Io(#[from] io::Error),
@@ -86,6 +89,7 @@ struct Bench {
     paced: Option<(PacedTriton, Server)>,
     questions: Vec<Question>,
     tensors: Vec<[f32; FEATURES]>,
+    scheduler: Rc<ScheduledTarget>,
     expected: Rc<Expected>,
 }
 
@@ -178,6 +182,7 @@ impl Bench {
             None => None,
         };
         let tensors = tensors(&backends, &questions).await?;
+        let scheduler = ScheduledTarget::connect(&backends.triton.grpc_url, &tensors).await?;
         let bench = Self {
             backends,
             gavel,
@@ -185,6 +190,7 @@ impl Bench {
             paced,
             questions,
             tensors,
+            scheduler: Rc::new(scheduler),
             expected: Rc::new(expected),
         };
         bench.compare_bits().await?;
@@ -256,13 +262,13 @@ impl Bench {
         }
         let groups = Groups {
             gateway: match system {
-                System::Direct => None,
+                System::Direct | System::Scheduler => None,
                 System::Pipe => Some(self.pipe.group()),
                 _ => Some(self.gavel.group()),
             },
             triton: Some(ProcessGroup(self.backends.triton.pid())),
             store: match system {
-                System::Direct => None,
+                System::Direct | System::Scheduler => None,
                 _ => Some(ProcessGroup(self.backends.redis.pid())),
             },
         };
@@ -300,6 +306,7 @@ impl Bench {
                 let requests = Requests::to_gavel(&self.questions, Format::Json);
                 Target::new(self.pipe.address, requests, GRPC_CONNECTIONS)
             }
+            System::Scheduler => Target::Scheduled(Rc::clone(&self.scheduler)),
             System::Direct => {
                 let url = &self.backends.triton.grpc_url;
                 let address = url.trim_start_matches("http://").parse();

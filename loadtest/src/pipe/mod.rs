@@ -15,7 +15,7 @@ mod triton;
 pub use payment::Payment;
 pub use server::serve;
 pub use tensor::FEATURES;
-pub use triton::score_request;
+pub use triton::{INPUT, MODEL, raw, score_request};
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;

@@ -11,6 +11,11 @@ use crate::proto::triton::{
     model_infer_request::InferInputTensor,
 };
 
+/// The fraud decision's primary model.
+pub const MODEL: &str = "fraud_primary";
+/// Its input.
+pub const INPUT: &str = "features";
+
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// One channel, shared by all requests.
@@ -40,17 +45,21 @@ pub(super) async fn score(
 
 /// The request for one row's score.
 pub fn score_request(id: String, row: &[f32; FEATURES]) -> ModelInferRequest {
-    let data: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
     ModelInferRequest {
-        model_name: "fraud_primary".to_owned(),
+        model_name: MODEL.to_owned(),
         id,
         inputs: vec![InferInputTensor {
-            name: "features".to_owned(),
+            name: INPUT.to_owned(),
             datatype: "FP32".to_owned(),
             shape: vec![1, FEATURES as i64],
             ..Default::default()
         }],
-        raw_input_contents: vec![Bytes::from(data)],
+        raw_input_contents: vec![raw(row)],
         ..Default::default()
     }
+}
+
+/// A row as Triton takes it: little-endian.
+pub fn raw(row: &[f32; FEATURES]) -> Bytes {
+    row.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

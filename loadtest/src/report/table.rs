@@ -32,7 +32,8 @@ pub(super) fn render(summary: &Summary, machine: &Machine) -> String {
     );
     page.push_str(
         "`gavel` and `bare-pipe` over HTTP/1.1 with JSON; `direct` is gRPC to Triton, a row a call, the tensor made \
-         before. CPU is microseconds a decision: gateway (or pipe) / Triton / store, and the loader's own; beside \
+         before; `scheduler` is the part of Gavel that merges rows, called in the loader's own process, so that its CPU is \
+         the loader's. CPU is microseconds a decision: gateway (or pipe) / Triton / store, and the loader's own; beside \
          it how late the loader was to send, 99 %, which is part of the latencies.\n\n\
          | load | system | /s | p50 us | p99 us | p99.9 us | CPU us | loader | sent late us | primary, secondary, rules % | \
          late % | refused | errors | wrong | memory MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",

@@ -2,13 +2,14 @@
 //! measure.
 //!
 //! Requests are encoded before the run. A connection of HTTP/1.1 carries one question at a time; one
-//! of HTTP/2 many.
+//! of HTTP/2 many. A caller of the scheduler has no wire: it is measured in this process.
 
 mod answer;
 mod encode;
 mod grpc;
 mod http1;
 pub(crate) mod response;
+mod scheduled;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use answer::{Answer, Tier};
 pub use encode::{Format, Requests};
 pub use grpc::{GrpcCaller, GrpcTarget};
 pub use http1::{HttpCaller, HttpTarget};
+pub use scheduled::{ScheduledCaller, ScheduledError, ScheduledTarget};
 
 use crate::load::{Caller, Outcome};
 
@@ -29,6 +31,8 @@ pub enum Target {
     Http(Rc<HttpTarget>),
     /// Over gRPC.
     Grpc(Rc<GrpcTarget>),
+    /// By a scheduler in this process.
+    Scheduled(Rc<ScheduledTarget>),
 }
 
 impl Target {
@@ -46,17 +50,22 @@ impl Target {
         match self {
             Target::Http(target) => AnyCaller::Http(HttpCaller::new(Rc::clone(target))),
             Target::Grpc(target) => AnyCaller::Grpc(GrpcCaller::new(Rc::clone(target))),
+            Target::Scheduled(target) => {
+                AnyCaller::Scheduled(ScheduledCaller::new(Rc::clone(target)))
+            }
         }
     }
 }
 
-/// A caller over either protocol.
+/// A caller of any kind.
 #[derive(Debug)]
 pub enum AnyCaller {
     /// Over HTTP/1.1.
     Http(HttpCaller),
     /// Over gRPC.
     Grpc(GrpcCaller),
+    /// By a scheduler in this process.
+    Scheduled(ScheduledCaller),
 }
 
 impl Caller for AnyCaller {
@@ -64,6 +73,7 @@ impl Caller for AnyCaller {
         match self {
             AnyCaller::Http(caller) => caller.prepare().await,
             AnyCaller::Grpc(caller) => caller.prepare().await,
+            AnyCaller::Scheduled(caller) => caller.prepare().await,
         }
     }
 
@@ -71,6 +81,7 @@ impl Caller for AnyCaller {
         match self {
             AnyCaller::Http(caller) => caller.call(question).await,
             AnyCaller::Grpc(caller) => caller.call(question).await,
+            AnyCaller::Scheduled(caller) => caller.call(question).await,
         }
     }
 }
