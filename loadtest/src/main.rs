@@ -1,6 +1,6 @@
 //! The `loadtest` binary: flags to a run, a benchmark or the chaos suite.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use loadtest::{
@@ -13,8 +13,8 @@ use loadtest::{
     wire::Format,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::LocalSet,
+    signal::unix::{Signal, SignalKind, signal},
+    task::{self, LocalSet},
 };
 
 /// Load on Gavel, and what it costs. Development only.
@@ -84,7 +84,7 @@ struct Run {
 
 #[derive(Debug, Args)]
 struct Bench {
-    /// About three minutes instead of twenty.
+    /// Under two minutes instead of twenty.
     #[arg(long)]
     quick: bool,
     /// Only scenarios whose name begins so, e.g. closed, open-4000, capacity, paced.
@@ -114,17 +114,23 @@ fn main() -> ExitCode {
             let command = async {
                 match cli.command {
                     Command::Run(run) => run_single(run).await,
-                    Command::Chaos(options) => chaos::run(&options),
+                    Command::Chaos(options) => run_chaos(options).await,
                     Command::Bench(bench) => run_bench(bench).await,
                 }
             };
             LocalSet::new().block_on(&runtime, async {
-                // What was started ends with us, however we end.
+                // Before anything is started: what is started ends with us, however we end.
+                let signals = Signals::listen().map_err(|error| error.to_string())?;
                 tokio::select! {
+                    biased;
+                    name = signals.first() => {
+                        chaos::stop();
+                        Err(format!("{name}: ended before it was done, and so was what it started"))
+                    }
                     outcome = command => outcome,
-                    () = interrupted() => Err("interrupted".to_owned()),
                 }
             })
+            // The runtime is dropped here, and waits for the thread of the chaos suite.
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -135,17 +141,34 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ctrl-C, or SIGTERM.
-async fn interrupted() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => (),
-                _ = terminate.recv() => (),
-            }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+/// Those that tell a program to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer end the process by themselves.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
+
+    /// The name of the first that comes.
+    async fn first(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// On a thread of its own: the suite is synchronous, and a signal must be heard meanwhile.
+async fn run_chaos(options: chaos::Options) -> Result<(), String> {
+    let suite = task::spawn_blocking(move || chaos::run(&options)).await;
+    suite.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 async fn run_single(run: Run) -> Result<(), String> {

@@ -22,7 +22,9 @@ mod tally;
 
 use std::{
     io::Write,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -119,10 +121,29 @@ fn progress(text: &str) {
     let _ = std::io::stdout().flush();
 }
 
+static STOPPED: AtomicBool = AtomicBool::new(false);
+const STOP_WITHIN: Duration = Duration::from_millis(50);
+
+/// Ends the suite, which goes on on another thread: at its next pause it unwinds, so that every part
+/// that it started is ended by its guard.
+pub fn stop() {
+    STOPPED.store(true, Ordering::Relaxed);
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "scenarios are synchronous: they wait for processes in real time"
 )]
 fn pause(time: Duration) {
-    std::thread::sleep(time);
+    let until = Instant::now() + time;
+    loop {
+        if STOPPED.load(Ordering::Relaxed) {
+            resume_unwind(Box::new("stopped"));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(STOP_WITHIN));
+    }
 }
