@@ -32,7 +32,7 @@ fuzz: ## a minute of fuzzing for every parser of outside bytes (needs cargo-fuzz
 bench: ## Gavel, the bare pipe and direct calls side by side (twenty minutes, on an idle machine)
 	@scripts/bench.sh
 
-bench-quick: ## the same in about three minutes
+bench-quick: ## the same in under two minutes
 	@scripts/bench.sh --quick
 
 chaos: ## breaks real Tritons, Redis, network, disk and clock under load (five minutes); ONLY=redis for some of it

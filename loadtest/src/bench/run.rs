@@ -230,7 +230,7 @@ impl Bench {
     async fn capacities(&self, settings: &Settings) -> Result<Capacities, BenchError> {
         let measurement = self.measurement(settings, Load::Closed { callers: 1 }, 0);
         let of = async |target: &Target| {
-            let capacity = capacity(target, &measurement).await?;
+            let capacity = capacity(target, &measurement, settings.plan.halvings).await?;
             capacity.ok_or(BenchError::NoCapacity)
         };
         let shared = match settings.plan.needs_capacity() {

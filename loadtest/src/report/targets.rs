@@ -97,6 +97,18 @@ fn growth(summary: &Summary, at_5x: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{super::record::tests::record, *};
+    use crate::bench::{Effort, Plan};
+
+    #[test]
+    fn both_plans_measure_every_target() {
+        for effort in [Effort::Quick, Effort::Full] {
+            let plan = Plan::new(effort, "");
+            let records: Vec<_> = plan.cells().map(|(load, of)| record(load, of)).collect();
+            for target in targets(&Summary::of(&records)) {
+                assert!(target.measured.is_some(), "{effort:?}: {}", target.what);
+            }
+        }
+    }
 
     fn all() -> Vec<Record> {
         let mut records = Vec::new();
