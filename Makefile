@@ -1,6 +1,6 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models coverage fuzz bench bench-quick chaos clean-run
+.PHONY: help run test test-deps lint check models coverage fuzz bench bench-quick chaos profile clean-run
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ bench-quick: ## the same in under two minutes
 
 chaos: ## breaks real Tritons, Redis, network, disk and clock under load (five minutes); ONLY=redis for some of it
 	@scripts/chaos.sh $(if $(ONLY),--only $(ONLY))
+
+profile: ## where the CPU time of a decision goes, by stage (a minute, needs perf)
+	@scripts/python.sh scripts/stages.py
 
 clean-run: ## forgets what `make run` keeps: the embedded store and the logs
 	@rm -rf data/features .cache/run
