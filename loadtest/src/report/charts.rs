@@ -5,7 +5,10 @@ use plotters::{
     prelude::*,
 };
 
-use super::summary::{Cell, Summary};
+use super::{
+    Record,
+    summary::{Cell, Summary},
+};
 
 const SIZE: (u32, u32) = (900, 480);
 const SYSTEMS: [(&str, RGBColor); 3] = [
@@ -28,196 +31,191 @@ struct Series {
     points: Vec<(f64, f64)>,
 }
 
+/// What a chart shows.
+struct Picture {
+    file: &'static str,
+    title: &'static str,
+    x_name: &'static str,
+    y: Y,
+    series: Vec<Series>,
+}
+
+/// What its vertical axis means.
+#[derive(Clone, Copy)]
+enum Y {
+    /// In milliseconds, on a logarithmic scale.
+    Latency,
+    /// In percent of all answers.
+    Share,
+}
+
+type Failure = Box<dyn std::error::Error>;
+type Value = fn(&Record) -> f64;
+
 /// File names and their contents. A chart without points is left out.
 pub(super) fn draw(summary: &Summary) -> Result<Vec<(&'static str, String)>, String> {
-    let mut drawn = Vec::new();
-    let mut add = |name, svg: Result<Option<String>, _>| {
-        let svg = svg.map_err(|error: Box<dyn std::error::Error>| format!("{name}: {error}"))?;
-        drawn.extend(svg.map(|svg| (name, svg)));
-        Ok::<_, String>(())
-    };
     // Another Triton would make another line.
     let open = |cell: &Cell| match cell.is_paced() {
         true => None,
         false => cell.median(|record| record.offered),
     };
-    add(
-        "latency-open.svg",
-        latency(
-            summary,
-            "Latency by offered load (open loop)",
-            "questions a second",
-            open,
-        ),
-    )?;
     let closed = |cell: &Cell| cell.scenario.strip_prefix("closed-")?.parse().ok();
-    add(
-        "latency-closed.svg",
-        latency(
-            summary,
-            "Latency by callers (closed loop)",
-            "callers",
-            closed,
-        ),
-    )?;
-    add(
-        "brownout-paced.svg",
-        brownout(
-            summary,
-            "Who answers, by offered load (paced)",
-            Cell::is_paced,
-        ),
-    )?;
-    add(
-        "brownout-capacity.svg",
-        brownout(
-            summary,
-            "Who answers, by offered load (on this machine's own CPU, loader included)",
-            |cell| !cell.is_paced(),
-        ),
-    )?;
+    let pictures = [
+        Picture {
+            file: "latency-open.svg",
+            title: "Latency by offered load (open loop)",
+            x_name: "questions a second",
+            y: Y::Latency,
+            series: latencies(summary, open),
+        },
+        Picture {
+            file: "latency-closed.svg",
+            title: "Latency by callers (closed loop)",
+            x_name: "callers",
+            y: Y::Latency,
+            series: latencies(summary, closed),
+        },
+        Picture {
+            file: "brownout-paced.svg",
+            title: "Who answers, by offered load (paced)",
+            x_name: "questions a second",
+            y: Y::Share,
+            series: shares(summary, Cell::is_paced),
+        },
+        Picture {
+            file: "brownout-capacity.svg",
+            title: "Who answers, by offered load (on this machine's own CPU, loader included)",
+            x_name: "questions a second",
+            y: Y::Share,
+            series: shares(summary, |cell| !cell.is_paced()),
+        },
+    ];
+    let mut drawn = Vec::new();
+    for picture in pictures {
+        let svg = picture.draw();
+        let svg = svg.map_err(|error| format!("{}: {error}", picture.file))?;
+        drawn.extend(svg.map(|svg| (picture.file, svg)));
+    }
     Ok(drawn)
 }
 
-fn latency(
-    summary: &Summary,
-    title: &str,
-    x_name: &str,
-    x: impl Fn(&Cell) -> Option<f64>,
-) -> Result<Option<String>, Box<dyn std::error::Error>> {
+/// Two lines a system.
+fn latencies(summary: &Summary, x: impl Fn(&Cell) -> Option<f64>) -> Vec<Series> {
+    let quantiles: [(_, _, Value); 2] = [
+        ("p50", true, |record| record.p50_us),
+        ("p99", false, |record| record.p99_us),
+    ];
     let mut series = Vec::new();
     for (system, colour) in SYSTEMS {
-        let cells: Vec<_> = summary
-            .cells
-            .iter()
-            .filter(|cell| cell.system == system)
-            .collect();
-        for (quantile, thin) in [("p50", true), ("p99", false)] {
-            let mut points: Vec<_> = cells
-                .iter()
-                .filter_map(|cell| {
-                    let us = match thin {
-                        true => cell.median(|record| Some(record.p50_us)),
-                        false => cell.median(|record| Some(record.p99_us)),
-                    };
-                    Some((x(cell)?, us? / 1e3))
-                })
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (quantile, thin, us) in quantiles {
+            let cells = summary.cells.iter().filter(|cell| cell.system == system);
+            let points =
+                cells.filter_map(|cell| Some((x(cell)?, cell.median(|r| Some(us(r)))? / 1e3)));
             series.push(Series {
                 name: format!("{system} {quantile}"),
                 colour,
                 thin,
-                points,
+                points: sorted(points),
             });
         }
     }
-    let Some(((left, right), (low, high))) = bounds(&series) else {
-        return Ok(None);
-    };
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let chart = ChartBuilder::on(&root)
-            .caption(title, ("sans-serif", 20))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(64)
-            .build_cartesian_2d(
-                (left..right).log_scale(),
-                (low * 0.8..high * 1.25).log_scale(),
-            )?;
-        finish(chart, x_name, "ms", &series)?;
-        root.present()?;
-    }
-    Ok(Some(svg))
+    series
 }
 
-fn brownout(
-    summary: &Summary,
-    title: &str,
-    shown: impl Fn(&Cell) -> bool,
-) -> Result<Option<String>, Box<dyn std::error::Error>> {
-    let mut cells: Vec<_> = summary
-        .cells
-        .iter()
-        .filter(|cell| cell.system == "gavel" && shown(cell))
-        .filter_map(|cell| Some((cell.median(|record| record.offered)?, cell.shares())))
-        .collect();
-    cells.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let series: Vec<_> = TIERS
-        .iter()
-        .enumerate()
-        .map(|(tier, (name, colour))| Series {
-            name: (*name).to_owned(),
-            colour: *colour,
+/// A line a tier of Gavel's.
+fn shares(summary: &Summary, shown: impl Fn(&Cell) -> bool) -> Vec<Series> {
+    let line = |(tier, (name, colour)): (usize, (&str, RGBColor))| {
+        let cells = summary.cells.iter();
+        let cells = cells.filter(|cell| cell.system == "gavel" && shown(cell));
+        let points = cells.filter_map(|cell| {
+            let offered = cell.median(|record| record.offered)?;
+            Some((offered, 100.0 * cell.shares()[tier]))
+        });
+        Series {
+            name: name.to_owned(),
+            colour,
             thin: false,
-            points: cells
-                .iter()
-                .map(|(rate, shares)| (*rate, 100.0 * shares[tier]))
-                .collect(),
-        })
-        .collect();
-    let Some(((left, right), _)) = bounds(&series) else {
-        return Ok(None);
+            points: sorted(points),
+        }
     };
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let chart = ChartBuilder::on(&root)
-            .caption(title, ("sans-serif", 20))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(64)
-            .build_cartesian_2d((left..right).log_scale(), 0.0..105.0)?;
-        finish(chart, "questions a second", "% of answers", &series)?;
-        root.present()?;
+    TIERS.into_iter().enumerate().map(line).collect()
+}
+
+fn sorted(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut points: Vec<_> = points.collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+impl Picture {
+    /// As SVG; `None` without points.
+    fn draw(&self) -> Result<Option<String>, Failure> {
+        let Some(((left, right), (low, high))) = bounds(&self.series) else {
+            return Ok(None);
+        };
+        let mut svg = String::new();
+        {
+            let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            root.fill(&WHITE)?;
+            let mut chart = ChartBuilder::on(&root);
+            chart
+                .caption(self.title, ("sans-serif", 20))
+                .margin(12)
+                .x_label_area_size(40)
+                .y_label_area_size(64);
+            let x = (left..right).log_scale();
+            match self.y {
+                Y::Latency => {
+                    let y = (low * 0.8..high * 1.25).log_scale();
+                    self.plot(chart.build_cartesian_2d(x, y)?, "ms")?;
+                }
+                Y::Share => self.plot(chart.build_cartesian_2d(x, 0.0..105.0)?, "% of answers")?,
+            }
+            root.present()?;
+        }
+        Ok(Some(svg))
     }
-    Ok(Some(svg))
+
+    fn plot<'a, 'b: 'a, H, V>(
+        &self,
+        mut chart: Chart<'a, 'b, H, V>,
+        y_name: &str,
+    ) -> Result<(), Failure>
+    where
+        H: Ranged<ValueType = f64> + ValueFormatter<f64>,
+        V: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        chart
+            .configure_mesh()
+            .x_labels(6)
+            .x_label_formatter(&|x| format!("{x:.0}"))
+            .max_light_lines(1)
+            .x_desc(self.x_name)
+            .y_desc(y_name)
+            .draw()?;
+        for line in self.series.iter().filter(|line| !line.points.is_empty()) {
+            let style = line.colour.stroke_width(if line.thin { 1 } else { 2 });
+            let drawn = chart.draw_series(LineSeries::new(line.points.clone(), style))?;
+            drawn
+                .label(&line.name)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+            let dots = line
+                .points
+                .iter()
+                .map(|point| Circle::new(*point, 3, line.colour.filled()));
+            chart.draw_series(dots)?;
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::MiddleLeft)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK)
+            .draw()?;
+        Ok(())
+    }
 }
 
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
-
-fn finish<'a, 'b: 'a, X, Y>(
-    mut chart: Chart<'a, 'b, X, Y>,
-    x_name: &str,
-    y_name: &str,
-    series: &[Series],
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
-    chart
-        .configure_mesh()
-        .x_labels(6)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .max_light_lines(1)
-        .x_desc(x_name)
-        .y_desc(y_name)
-        .draw()?;
-    for line in series.iter().filter(|line| !line.points.is_empty()) {
-        let style = line.colour.stroke_width(if line.thin { 1 } else { 2 });
-        let drawn = chart.draw_series(LineSeries::new(line.points.clone(), style))?;
-        drawn
-            .label(&line.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-        let dots = line
-            .points
-            .iter()
-            .map(|point| Circle::new(*point, 3, line.colour.filled()));
-        chart.draw_series(dots)?;
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleLeft)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw()?;
-    Ok(())
-}
 
 /// The smallest and largest x, and the same of y; `None` without points.
 fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
@@ -240,7 +238,7 @@ fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Record, super::record::tests::record, *};
+    use super::{super::record::tests::record, *};
 
     #[test]
     fn every_chart_that_has_points_is_drawn() {
@@ -280,7 +278,11 @@ mod tests {
     #[test]
     fn the_brown_out_names_every_tier() {
         let summary = Summary::of(&[record("capacity-1x", "gavel"), record("open-500", "gavel")]);
-        let svg = brownout(&summary, "", |_| true).unwrap().unwrap();
+        let drawn = draw(&summary).unwrap();
+        let (_, svg) = drawn
+            .iter()
+            .find(|(name, _)| *name == "brownout-capacity.svg")
+            .unwrap();
         for (tier, _) in TIERS {
             assert!(svg.contains(tier), "{tier}");
         }

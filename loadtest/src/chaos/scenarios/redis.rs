@@ -2,65 +2,73 @@
 
 use std::{process::Command, time::Duration};
 
-use testkit::{Proxy, RedisCluster};
+use testkit::{Proxy, Redis, RedisCluster};
 
 use super::direct;
 use crate::chaos::{
+    gateway::Kit,
     pause,
     stage::{Finding, World},
 };
 
 const BROKEN_FOR: Duration = Duration::from_secs(4);
 
-/// The last part of the outage is the load of the rows: Redis is empty when it comes back.
-pub(super) fn killed(world: &mut World) -> Result<Finding, String> {
+/// Runs a gateway in front of a Redis with the example rows.
+fn under_load(
+    world: &mut World,
+    name: &str,
+    act: impl FnOnce(&mut Redis, &Kit) -> Result<(), String>,
+) -> Result<Finding, String> {
     let mut redis = world.redis()?;
     let setup = direct(world, redis.url());
-    let mut run = world.run("redis-killed", setup)?;
+    let mut run = world.run(name, setup)?;
     run.fault();
-    redis.kill();
-    pause(Duration::from_secs(3));
-    redis.restart();
-    world.kit.load_features(&redis.url(), &world.kit.rows())?;
+    act(&mut redis, &world.kit)?;
     run.heal();
     Ok(run.finish())
+}
+
+/// Likewise, by way of a proxy.
+fn proxied(world: &mut World, name: &str, act: impl FnOnce(&Proxy)) -> Result<Finding, String> {
+    let redis = world.redis()?;
+    let proxy = Proxy::start(redis.port());
+    let setup = direct(world, format!("redis://{}", proxy.address()));
+    let mut run = world.run(name, setup)?;
+    run.fault();
+    act(&proxy);
+    proxy.heal();
+    run.heal();
+    Ok(run.finish())
+}
+
+/// The last part of the outage is the load of the rows: Redis is empty when it comes back.
+pub(super) fn killed(world: &mut World) -> Result<Finding, String> {
+    under_load(world, "redis-killed", |redis, kit| {
+        redis.kill();
+        pause(Duration::from_secs(3));
+        redis.restart();
+        kit.load_features(&redis.url(), &kit.rows())
+    })
 }
 
 pub(super) fn frozen(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("redis-frozen", setup)?;
-    run.fault();
-    redis.stop();
-    pause(BROKEN_FOR);
-    redis.cont();
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "redis-frozen", |redis, _| {
+        redis.stop();
+        pause(BROKEN_FOR);
+        redis.cont();
+        Ok(())
+    })
 }
 
 pub(super) fn slow(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let proxy = Proxy::start(redis.port());
-    let setup = direct(world, format!("redis://{}", proxy.address()));
-    let mut run = world.run("redis-slow", setup)?;
-    run.fault();
-    proxy.delay(Duration::from_millis(15));
-    pause(BROKEN_FOR);
-    proxy.heal();
-    run.heal();
-    Ok(run.finish())
+    proxied(world, "redis-slow", |proxy| {
+        proxy.delay(Duration::from_millis(15));
+        pause(BROKEN_FOR);
+    })
 }
 
 pub(super) fn half_open(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let proxy = Proxy::start(redis.port());
-    let setup = direct(world, format!("redis://{}", proxy.address()));
-    let mut run = world.run("redis-half-open", setup)?;
-    run.fault();
-    proxy.black_hole();
-    proxy.heal();
-    run.heal();
-    Ok(run.finish())
+    proxied(world, "redis-half-open", Proxy::black_hole)
 }
 
 /// Nobody starts the dead master again: the cluster heals by itself, and so must the gateway.
@@ -77,20 +85,16 @@ pub(super) fn failover(world: &mut World) -> Result<Finding, String> {
 }
 
 pub(super) fn flushed(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("redis-flushed", setup)?;
-    run.fault();
-    let port = redis.port().to_string();
-    let flushed = Command::new("redis-cli")
-        .args(["-p", &port, "flushall"])
-        .output();
-    let flushed = flushed.map_err(|error| format!("redis-cli cannot be run: {error}"))?;
-    if !flushed.status.success() {
-        return Err("Redis did not take FLUSHALL".into());
-    }
-    pause(Duration::from_secs(3));
-    world.kit.load_features(&redis.url(), &world.kit.rows())?;
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "redis-flushed", |redis, kit| {
+        let port = redis.port().to_string();
+        let flushed = Command::new("redis-cli")
+            .args(["-p", &port, "flushall"])
+            .output();
+        let flushed = flushed.map_err(|error| format!("redis-cli cannot be run: {error}"))?;
+        if !flushed.status.success() {
+            return Err("Redis did not take FLUSHALL".into());
+        }
+        pause(Duration::from_secs(3));
+        kit.load_features(&redis.url(), &kit.rows())
+    })
 }

@@ -2,121 +2,112 @@
 
 use std::{fs, time::Duration};
 
+use testkit::Triton;
+
 use super::direct;
 use crate::chaos::{
     gateway::signal,
     pause,
-    stage::{Finding, World},
+    stage::{Finding, Run, World},
 };
 
 const BROKEN_FOR: Duration = Duration::from_secs(4);
 
-pub(super) fn killed_one(world: &mut World) -> Result<Finding, String> {
+/// Runs a gateway that reaches its Tritons without anything in between.
+fn under_load(
+    world: &mut World,
+    name: &str,
+    act: impl FnOnce(&mut Run, &mut [Triton]) -> Result<(), String>,
+) -> Result<Finding, String> {
     let redis = world.redis()?;
     let setup = direct(world, redis.url());
-    let mut run = world.run("triton-killed-one", setup)?;
+    let mut run = world.run(name, setup)?;
     run.fault();
-    world.tritons[0].kill9();
-    pause(BROKEN_FOR);
-    run.must_have_spread();
-    world.tritons[0].restart();
+    act(&mut run, &mut world.tritons)?;
     run.heal();
     Ok(run.finish())
+}
+
+pub(super) fn killed_one(world: &mut World) -> Result<Finding, String> {
+    under_load(world, "triton-killed-one", |run, tritons| {
+        tritons[0].kill9();
+        pause(BROKEN_FOR);
+        run.must_have_spread();
+        tritons[0].restart();
+        Ok(())
+    })
 }
 
 pub(super) fn killed_all(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-killed-all", setup)?;
-    run.fault();
-    world.tritons.iter_mut().for_each(|triton| triton.kill9());
-    pause(BROKEN_FOR);
-    World::restart(&mut world.tritons);
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-killed-all", |_, tritons| {
+        tritons.iter_mut().for_each(Triton::kill9);
+        pause(BROKEN_FOR);
+        World::restart(tritons);
+        Ok(())
+    })
 }
 
 pub(super) fn frozen_one(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-frozen-one", setup)?;
-    run.fault();
-    world.tritons[0].stop();
-    pause(BROKEN_FOR);
-    run.must_have_spread();
-    world.tritons[0].cont();
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-frozen-one", |run, tritons| {
+        tritons[0].stop();
+        pause(BROKEN_FOR);
+        run.must_have_spread();
+        tritons[0].cont();
+        Ok(())
+    })
 }
 
 pub(super) fn frozen_all(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-frozen-all", setup)?;
-    run.fault();
-    world.tritons.iter().for_each(|triton| triton.stop());
-    pause(BROKEN_FOR);
-    world.tritons.iter().for_each(|triton| triton.cont());
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-frozen-all", |_, tritons| {
+        tritons.iter().for_each(Triton::stop);
+        pause(BROKEN_FOR);
+        tritons.iter().for_each(Triton::cont);
+        Ok(())
+    })
 }
 
 pub(super) fn restarted_one(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-restarted-one", setup)?;
-    run.fault();
-    world.tritons[0].terminate();
-    world.tritons[0].wait_for_exit();
-    run.must_have_spread();
-    world.tritons[0].restart();
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-restarted-one", |run, tritons| {
+        tritons[0].terminate();
+        tritons[0].wait_for_exit();
+        run.must_have_spread();
+        tritons[0].restart();
+        Ok(())
+    })
 }
 
 pub(super) fn restarted_all(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-restarted-all", setup)?;
-    run.fault();
-    world.tritons.iter().for_each(|triton| triton.terminate());
-    for triton in &mut world.tritons {
-        triton.wait_for_exit();
-    }
-    World::restart(&mut world.tritons);
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-restarted-all", |_, tritons| {
+        tritons.iter().for_each(Triton::terminate);
+        tritons.iter_mut().for_each(Triton::wait_for_exit);
+        World::restart(tritons);
+        Ok(())
+    })
 }
 
 /// One is always well: the primary tier has no reason to stop.
 pub(super) fn rolling_restart(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-rolling-restart", setup)?;
-    run.fault();
-    for triton in &mut world.tritons {
-        triton.terminate();
-        triton.wait_for_exit();
-        run.must_have_spread();
-        triton.restart();
-        // As an orchestrator waits between pods.
-        pause(Duration::from_secs(2));
-    }
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-rolling-restart", |run, tritons| {
+        for triton in tritons {
+            triton.terminate();
+            triton.wait_for_exit();
+            run.must_have_spread();
+            triton.restart();
+            // As an orchestrator waits between pods.
+            pause(Duration::from_secs(2));
+        }
+        Ok(())
+    })
 }
 
 pub(super) fn stub_killed(world: &mut World) -> Result<Finding, String> {
-    let redis = world.redis()?;
-    let setup = direct(world, redis.url());
-    let mut run = world.run("triton-stub-killed", setup)?;
-    run.fault();
-    signal("KILL", stub_of(world.tritons[0].pid(), "fraud_deep")?)?;
-    pause(Duration::from_secs(5));
-    run.must_have_spread();
-    world.tritons[0].restart();
-    run.heal();
-    Ok(run.finish())
+    under_load(world, "triton-stub-killed", |run, tritons| {
+        signal("KILL", stub_of(tritons[0].pid(), "fraud_deep")?)?;
+        pause(Duration::from_secs(5));
+        run.must_have_spread();
+        tritons[0].restart();
+        Ok(())
+    })
 }
 
 /// The Python process of a model, among the descendants of a Triton.
