@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc, time::D
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use loadtest::{
-    bench::{self, Effort, Groups, Load, Plan, Programs, Single},
+    bench::{self, Effort, Groups, Load, Others, Plan, Programs, Single},
     chaos,
     load::from_file,
     os::{ProcessGroup, go_first},
@@ -31,6 +31,8 @@ enum Command {
     Run(Run),
     /// Start real servers, run Gavel, the bare pipe and direct calls side by side, write the report.
     Bench(Bench),
+    /// Run our loader and others in turn on the same servers, and write whether they agree.
+    Agree(Agree),
     /// Break real parts under a steady load, one after the other, and judge every answer.
     Chaos(chaos::Options),
 }
@@ -101,6 +103,22 @@ struct Bench {
     programs: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Agree {
+    /// NVIDIA's loader.
+    #[arg(long)]
+    perf_analyzer: PathBuf,
+    /// The loader for HTTP.
+    #[arg(long)]
+    wrk: PathBuf,
+    /// Where agreement.md goes.
+    #[arg(long, default_value_os_t = repository_root().join("loadtest/report"))]
+    report: PathBuf,
+    /// The folder of the programs under test [default: where this one is].
+    #[arg(long)]
+    programs: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // As many connections as the system lets us have.
@@ -116,6 +134,7 @@ fn main() -> ExitCode {
                     Command::Run(run) => run_single(run).await,
                     Command::Chaos(options) => run_chaos(options).await,
                     Command::Bench(bench) => run_bench(bench).await,
+                    Command::Agree(agree) => run_agree(agree).await,
                 }
             };
             LocalSet::new().block_on(&runtime, async {
@@ -206,23 +225,13 @@ async fn run_single(run: Run) -> Result<(), String> {
 }
 
 async fn run_bench(bench: Bench) -> Result<(), String> {
-    let programs = match bench.programs {
-        Some(folder) => folder,
-        None => {
-            let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            program.parent().unwrap_or(&program).to_owned()
-        }
-    };
     let effort = if bench.quick {
         Effort::Quick
     } else {
         Effort::Full
     };
     let settings = bench::Settings {
-        programs: Programs {
-            gavel: programs.join("gavel"),
-            pipe: programs.join("bare-pipe"),
-        },
+        programs: programs(bench.programs)?,
         plan: Plan::new(effort, &bench.only),
         seed: bench.seed,
         report: bench.report,
@@ -230,4 +239,34 @@ async fn run_bench(bench: Bench) -> Result<(), String> {
     bench::run(&settings)
         .await
         .map_err(|error| error.to_string())
+}
+
+async fn run_agree(agree: Agree) -> Result<(), String> {
+    let settings = bench::Settings {
+        programs: programs(agree.programs)?,
+        plan: Plan::new(Effort::Full, "closed"),
+        seed: 1,
+        report: agree.report,
+    };
+    let others = Others {
+        perf_analyzer: agree.perf_analyzer,
+        wrk: agree.wrk,
+    };
+    bench::agree(&settings, &others)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn programs(folder: Option<PathBuf>) -> Result<Programs, String> {
+    let folder = match folder {
+        Some(folder) => folder,
+        None => {
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            program.parent().unwrap_or(&program).to_owned()
+        }
+    };
+    Ok(Programs {
+        gavel: folder.join("gavel"),
+        pipe: folder.join("bare-pipe"),
+    })
 }

@@ -11,8 +11,7 @@ pub struct ProcessGroup(pub u32);
 impl ProcessGroup {
     /// CPU time in user and kernel mode that its living processes have used.
     pub fn cpu(self) -> Duration {
-        let ticks: u64 = self.members().map(|stat| stat.cpu_ticks).sum();
-        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+        seconds(self.members().map(|stat| stat.cpu_ticks).sum())
     }
 
     /// Resident memory of its living processes.
@@ -42,8 +41,20 @@ impl ProcessGroup {
 
 /// The loader's own CPU time.
 pub fn own_cpu() -> Duration {
+    own(|stat| stat.cpu_ticks)
+}
+
+/// CPU time of the processes that the loader started, that have ended, and whose end it has seen.
+pub fn ended_children_cpu() -> Duration {
+    own(|stat| stat.ended_children_ticks)
+}
+
+fn own(ticks: impl Fn(Stat) -> u64) -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = Stat::parse(&stat).map_or(0, |stat| stat.cpu_ticks);
+    seconds(Stat::parse(&stat).map_or(0, ticks))
+}
+
+fn seconds(ticks: u64) -> Duration {
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
@@ -60,6 +71,7 @@ struct Stat {
     id: u32,
     group: u32,
     cpu_ticks: u64,
+    ended_children_ticks: u64,
     resident_pages: u64,
 }
 
@@ -75,6 +87,7 @@ impl Stat {
             id: id.parse().ok()?,
             group: u32::try_from(field(5)?).ok()?,
             cpu_ticks: field(14)? + field(15)?,
+            ended_children_ticks: field(16)? + field(17)?,
             resident_pages: field(24)?,
         })
     }
@@ -92,6 +105,7 @@ mod tests {
             id: 4022,
             group: 4000,
             cpu_ticks: 150,
+            ended_children_ticks: 12,
             resident_pages: 77,
         };
         assert_eq!(Stat::parse(line), Some(stat));

@@ -1,5 +1,6 @@
 //! Real servers, systems side by side, and what each measurement says.
 
+mod agree;
 mod capacity;
 mod measure;
 mod paced;
@@ -9,6 +10,7 @@ mod run;
 mod servers;
 mod single;
 
+pub use agree::{AgreeError, Others, agree};
 pub use measure::{CpuUs, Groups, Load, Measured, Measurement, measure};
 pub use plan::{Effort, Plan};
 pub use reference::{LearnError, learn};

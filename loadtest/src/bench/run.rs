@@ -82,13 +82,13 @@ pub enum BenchError {
 }
 
 /// Everything that runs while systems are measured.
-struct Bench {
-    backends: Backends,
-    gavel: Server,
+pub(super) struct Bench {
+    pub(super) backends: Backends,
+    pub(super) gavel: Server,
     pipe: Server,
     paced: Option<(PacedTriton, Server)>,
-    questions: Vec<Question>,
-    tensors: Vec<[f32; FEATURES]>,
+    pub(super) questions: Vec<Question>,
+    pub(super) tensors: Vec<[f32; FEATURES]>,
     scheduler: Rc<ScheduledTarget>,
     expected: Rc<Expected>,
 }
@@ -143,7 +143,7 @@ pub async fn run(settings: &Settings) -> Result<(), BenchError> {
 }
 
 impl Bench {
-    async fn start(settings: &Settings) -> Result<Self, BenchError> {
+    pub(super) async fn start(settings: &Settings) -> Result<Self, BenchError> {
         let mut questions = questions::read(questions::repository_root())?;
         for question in &mut questions {
             question.budget_ms = Some(settings.plan.budget.as_secs_f64() * 1e3);
@@ -275,7 +275,7 @@ impl Bench {
         Ok(measure(&self.target(system)?, groups, measurement).await?)
     }
 
-    fn measurement(&self, settings: &Settings, load: Load, round: usize) -> Measurement {
+    pub(super) fn measurement(&self, settings: &Settings, load: Load, round: usize) -> Measurement {
         Measurement {
             load,
             questions: self.questions.len(),
@@ -293,7 +293,7 @@ impl Bench {
         Target::new(gavel.address, requests, GRPC_CONNECTIONS)
     }
 
-    fn target(&self, system: System) -> Result<Target, BenchError> {
+    pub(super) fn target(&self, system: System) -> Result<Target, BenchError> {
         let gavel = |format| {
             let requests = Requests::to_gavel(&self.questions, format);
             Target::new(self.gavel.address, requests, GRPC_CONNECTIONS)

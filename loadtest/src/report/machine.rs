@@ -68,12 +68,12 @@ impl Machine {
         self
     }
 
-    pub(super) fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     #[cfg(test)]
-    pub(super) fn for_tests<const N: usize>(facts: [(&str, &str); N]) -> Self {
+    pub(crate) fn for_tests<const N: usize>(facts: [(&str, &str); N]) -> Self {
         Self(
             facts
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
