@@ -1,4 +1,4 @@
-"""Where the CPU time of a decision goes, by stage. Called by `make profile`; needs Linux's perf, which may ask for root.
+"""Where the CPU time of a decision goes, by stage. Called by `make profile`; needs Linux's perf, which may want root.
 
 Starts Gavel, Triton and Redis as `make run` does, puts each load on them, samples the gateway with perf and writes
 loadtest/report/profile.md. A sample counts for what it was taken in: a system call in the kernel, by the call; else the
@@ -140,18 +140,19 @@ def report(measured: dict[int, tuple[dict, collections.Counter[str]]], binary: P
             share = counted[name] / max(counted.total(), 1)
             cells.append(f"{share:.1%} | {share * record['cpu_us']['gateway']:.1f}")
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    totals = " | ".join(f"{counted.total()} samples | {record['cpu_us']['gateway']:.1f}" for record, counted in measured.values())
-    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    totals = [f"{counted.total()} samples | {record['cpu_us']['gateway']:.1f}" for record, counted in measured.values()]
+    told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
     return f"""# Where the CPU time of a decision goes
 
-`make profile` on {time.strftime("%Y-%m-%d")}: {version}, {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; \
-`fraud`'s example, JSON, features in Redis, Triton on the same machine; the gateway's process alone, by perf at {SAMPLES_PER_S} Hz.
-What was done about it is told in [profile-history.md](profile-history.md).
+`make profile` on {time.strftime("%Y-%m-%d")}: {told}, {machine};
+`fraud`'s example, JSON, features in Redis, Triton on the same machine; the gateway's process alone, by perf at
+{SAMPLES_PER_S} Hz. What was done about it is told in [profile-history.md](profile-history.md).
 
 | | {head} |
 |---|{"---:|---:|" * len(measured)}
 {chr(10).join(rows)}
-| all | {totals} |
+| all | {" | ".join(totals)} |
 
 A sample counts for the function that it was taken in, so what is inlined counts for its caller. With one caller every
 decision wakes sleeping threads on cold caches; with 32 those costs are shared.
