@@ -210,9 +210,9 @@ impl Endpoint {
         self.breaker.openings()
     }
 
-    /// Whether one more call may be out.
+    /// Whether one more call may be out. Probes have slots of their own.
     pub(crate) fn has_room(&self) -> bool {
-        self.slots.available_permits() > 0
+        self.slots.available_permits() > 0 || !self.is_closed()
     }
 
     /// Whether its breaker is closed.

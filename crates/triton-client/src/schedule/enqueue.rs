@@ -39,6 +39,8 @@ pub(super) struct Waiter {
     pull: Option<Pull>,
     /// and its own call, which it runs.
     running: Option<Running>,
+    /// Where they go on without it.
+    runtime: Handle,
 }
 
 /// A call that is run by one of those who wait for it.
@@ -96,6 +98,7 @@ impl Model {
             over: false,
             pull: summoned.map(|endpoint| Pull::new(self, endpoint)),
             running: None,
+            runtime: Handle::current(),
         })
     }
 }
@@ -108,7 +111,6 @@ impl Waiter {
         }
         let own = self.pull.take().and_then(|pull| pull.begin(&self.place));
         if let Some(call) = own {
-            self.wake = self.place.deadline;
             self.running = Some(Running { call, moved: false });
         }
         loop {
@@ -173,12 +175,11 @@ impl Drop for Waiter {
         if !self.over {
             self.model.state.lock().queue.remove(&self.place);
         }
-        // What it began goes on without it, unless the runtime is shutting down.
-        if let Ok(runtime) = Handle::try_current() {
-            let call = self.running.take().map(|running| running.call);
-            call.map(|call| runtime.spawn(call));
-            let pull = self.pull.take();
-            pull.map(|pull| runtime.spawn(pull.go()));
+        if let Some(Running { call, .. }) = self.running.take() {
+            self.runtime.spawn(call);
+        }
+        if let Some(pull) = self.pull.take() {
+            self.runtime.spawn(pull.go());
         }
     }
 }

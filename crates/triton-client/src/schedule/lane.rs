@@ -18,6 +18,14 @@ struct Absence {
     error: InferError,
 }
 
+/// Its calls take longer than the others'.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    since: Instant,
+    /// When the newest of them came back.
+    seen: Instant,
+}
+
 /// A call that was answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
@@ -44,8 +52,7 @@ pub(crate) struct Lane {
     absence: Option<Absence>,
     /// How many requests had been shed when it last answered.
     shed: u64,
-    /// Since when its calls take longer than the others'.
-    slow_since: Option<Instant>,
+    slow: Option<Slow>,
     /// How often the endpoint had been ejected when slots were last given.
     ejections: u32,
 }
@@ -57,7 +64,7 @@ impl Lane {
             times: ServiceTimes::default(),
             absence: None,
             shed: 0,
-            slow_since: None,
+            slow: None,
             ejections: endpoint.ejections(),
             endpoint,
         }
@@ -106,14 +113,23 @@ impl Lane {
         self.slots.answered(rows, wanted, now);
     }
 
-    /// Whether its calls have taken longer than the `limit` for so long that it should be ejected.
-    pub(crate) fn is_outlier(&mut self, own: Duration, limit: Duration, now: Instant) -> bool {
-        if own <= limit {
-            self.slow_since = None;
-            return false;
-        }
-        let since = *self.slow_since.get_or_insert(now);
-        now.saturating_duration_since(since) >= outlier::PATIENCE
+    /// Whether its calls have taken longer than the `limit` all the time for so long that it should be
+    /// ejected. A time without a call, or without others to compare with, is none of it.
+    pub(crate) fn is_outlier(
+        &mut self,
+        own: Duration,
+        limit: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        let is_slow = limit.is_some_and(|limit| own > limit);
+        let goes_on = |slow: &Slow| now.saturating_duration_since(slow.seen) < outlier::PATIENCE;
+        let before = self.slow.filter(goes_on);
+        self.slow = is_slow.then(|| Slow {
+            since: before.map_or(now, |slow| slow.since),
+            seen: now,
+        });
+        let since = self.slow.map(|slow| slow.since);
+        since.is_some_and(|since| now.saturating_duration_since(since) >= outlier::PATIENCE)
     }
 }
 
@@ -152,5 +168,31 @@ mod tests {
         });
         assert_eq!(limits[1], 9, "at leisure, nothing is learnt");
         assert!(limits[0] <= 2, "{limits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_now_and_slow_an_hour_ago_is_not_slow_all_the_time() {
+        let options = EndpointOptions::default();
+        let dial = Dial::to("127.0.0.1:1", &options).expect("a URL");
+        let mut now = Instant::now();
+        let mut lane = Lane::new(dial.endpoint(&options), 1, now);
+        let (ms, limit) = (Duration::from_millis(1), Some(Duration::from_millis(5)));
+        let mut later = |after: Duration| {
+            now += after;
+            now
+        };
+        assert!(!lane.is_outlier(ms * 9, limit, later(ms)));
+        assert!(
+            !lane.is_outlier(ms * 9, limit, later(ms * 3_600_000)),
+            "idle meanwhile"
+        );
+        assert!(!lane.is_outlier(ms * 9, limit, later(ms * 300)));
+        assert!(
+            !lane.is_outlier(ms * 9, None, later(ms * 100)),
+            "nobody to compare with"
+        );
+        assert!(!lane.is_outlier(ms * 9, limit, later(ms * 100)));
+        assert!(!lane.is_outlier(ms * 9, limit, later(ms * 300)));
+        assert!(lane.is_outlier(ms * 9, limit, later(ms * 200)));
     }
 }

@@ -115,6 +115,9 @@ impl Scheduler {
     /// with [`InferError::Overloaded`]. When the waiter leaves (at the deadline, or because this
     /// future is dropped) a call that is on the wire runs on by itself; see `call.rs` for why.
     ///
+    /// Others' rows may ride on the call that this future makes, so poll it to its end or drop it: one
+    /// that is kept and not polled holds them up.
+    ///
     /// # Errors
     /// See [`InferError`]. One row's fault is its own, however it travelled.
     pub async fn infer(

@@ -148,9 +148,7 @@ impl Model {
         let turn = self.choose(&mut state, endpoint, now);
         if turn.is_none() {
             passed.push(Arc::clone(endpoint));
-            if let Some(lane) = state.lane(endpoint) {
-                lane.slots.give_back();
-            }
+            state.give_back(endpoint);
         }
         let too_late = InferError::Infeasible {
             predicted: state.soonest(1, now).unwrap_or_default(),
@@ -177,12 +175,9 @@ impl Model {
         let slow_probe = of_speed.and_then(|_| state.limit(endpoint, 1, now));
         let elsewhere = state.is_served_elsewhere(endpoint, now);
         let most = probe.map_or(self.batching.max_rows, |_| 1);
-        let times = &mut state.lanes[at].times;
+        let times = &state.lanes[at].times;
         let size = size::best(&state.queue, times, most, state.passed_over, now);
         let size = size.or_else(|| probe.map(|_| Size::probe(now)))?;
-        if size.is_trial {
-            times.try_again(size.rows, now);
-        }
         let snap = |rows| self.batching.snap(rows);
         let mut bytes = 0;
         let batch = state.queue.take(size.rows, snap, |candidate, first, _| {
@@ -207,6 +202,9 @@ impl Model {
         });
         if batch.is_empty() {
             return None;
+        }
+        if size.is_trial {
+            state.lanes[at].times.try_again(size.rows, now);
         }
         let left_behind = state.queue.first_deadline();
         state.passed_over = left_behind.is_some_and(|deadline| deadline < size.back);
@@ -248,8 +246,11 @@ impl Model {
             drop(request);
             let Some((answer, took)) = call.prompt_answer().await else {
                 self.gave_up_slot(endpoint, rows.iter().sum());
+                let silent = InferError::Server {
+                    message: "it did not answer what was asked before".to_owned(),
+                };
                 for half in batches {
-                    self.fail_over(endpoint, half, &InferError::Deadline);
+                    self.fail_over(endpoint, half, &silent);
                 }
                 let left = batch
                     .iter_mut()
@@ -318,9 +319,7 @@ impl Model {
         let now = Instant::now();
         let mut state = self.locked(now);
         state.sent(rows);
-        if let Some(lane) = state.lane(endpoint) {
-            lane.slots.give_back();
-        }
+        state.give_back(endpoint);
         let summoned = state.summon(&[], now);
         let (stranded, why) = state.stranded(now);
         drop(state);

@@ -225,14 +225,16 @@ impl<T> Queue<T> {
     }
 
     /// Takes out the request that is to leave so that the last of that flow is served sooner: the
-    /// least worthy of the flow that waits with the most rows, or of its own where its share of every
-    /// batch is all that it has to share.
-    pub(crate) fn shed(&mut self, late: Flow) -> Option<Waiting<T>> {
+    /// least worthy of the flow that waits with the most rows. Of its own if it is late `by_itself`, or
+    /// its share of every batch is all that it has to share.
+    pub(crate) fn shed(&mut self, late: Flow, by_itself: bool) -> Option<Waiting<T>> {
         let own = self.lines.get(late)?;
-        let line = if own.rows * self.waiting_flows() < self.rows {
+        let line = if by_itself || own.rows * self.waiting_flows() < self.rows {
             own
         } else {
-            self.lines.iter().max_by_key(|line| line.rows)?
+            let lines = self.lines.iter().enumerate();
+            let (_, most) = lines.max_by_key(|(flow, line)| (line.rows, *flow == late))?;
+            most
         };
         let (_, Reverse(place)) = *line.by_worth.first()?;
         self.remove(&place)

@@ -107,7 +107,7 @@ fn the_least_worthy_of_the_longest_line_leaves_and_among_equals_the_last() {
     {
         queue.push(flow, now + MS * ms, worth, 1, content as u32);
     }
-    let shed: Vec<u32> = std::iter::from_fn(|| queue.shed(0))
+    let shed: Vec<u32> = std::iter::from_fn(|| queue.shed(0, false))
         .map(|waiting| waiting.content)
         .take(3)
         .collect();
@@ -127,8 +127,16 @@ fn a_flow_that_is_late_by_itself_sheds_its_own() {
     }
     let rows: Vec<usize> = queue.tails().map(|tail| tail.rows).collect();
     assert_eq!(rows, [24, 8], "its own and as many of the other's");
-    assert!(queue.shed(1).is_some_and(|waiting| waiting.content == 103));
-    assert!(queue.shed(0).is_some_and(|waiting| waiting.content == 19));
+    assert!(
+        queue
+            .shed(1, false)
+            .is_some_and(|waiting| waiting.content == 103)
+    );
+    assert!(
+        queue
+            .shed(0, false)
+            .is_some_and(|waiting| waiting.content == 19)
+    );
 }
 
 #[test]
@@ -207,7 +215,7 @@ proptest! {
                     prop_assert!(queue.remove(&place).is_none());
                 }
                 Step::Remove(_) => {}
-                Step::Shed(late) => out.extend(queue.shed(late)),
+                Step::Shed(late) => out.extend(queue.shed(late, next % 2 == 0)),
                 Step::Expire(ms) => {
                     out = queue.expire(base + MS * ms);
                     prop_assert!(out.iter().all(|waiting| waiting.place.deadline < base + MS * ms));

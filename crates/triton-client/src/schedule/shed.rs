@@ -1,8 +1,10 @@
 //! Who leaves because more waits than can be answered in time.
 //!
-//! The last of a flow is back after all before it were sent, batch by batch through all slots: half a
-//! call until the first slot is free, those before it, and its own call. It is late if it is late with
-//! calls of any size: full ones, which carry most a second, and smaller ones, which are back sooner.
+//! The last of a flow is back after half a call until the first slot is free, the calls that go before
+//! it through all slots, and its own call. That one counts among those before it as well, as a margin:
+//! who knows at once has more time for something else than who learns it at the end. It is late if it is
+//! late with calls of any size: full ones, which carry most a second, and smaller ones, which are back
+//! sooner.
 
 use std::time::Duration;
 
@@ -29,22 +31,31 @@ pub(super) fn shed<T>(
     now: Instant,
 ) -> Vec<Waiting<T>> {
     let mut shed = Vec::new();
-    while let Some(late) = late_flow(queue, lanes, max_rows, now)
-        && let Some(least) = queue.shed(late)
+    while let Some(late) = late(queue, lanes, max_rows, now)
+        && let Some(least) = queue.shed(late.flow, late.by_itself)
     {
         shed.push(least);
     }
     shed
 }
 
-fn late_flow<T>(queue: &Queue<T>, lanes: &[Lane], max_rows: usize, now: Instant) -> Option<Flow> {
+struct Late {
+    flow: Flow,
+    /// Also if nobody went before it.
+    by_itself: bool,
+}
+
+fn late<T>(queue: &Queue<T>, lanes: &[Lane], max_rows: usize, now: Instant) -> Option<Late> {
     let slots = lanes.iter().filter(|lane| lane.in_service(now));
     let slots: usize = slots.map(|lane| lane.slots.limit()).sum();
     let share = queue.rows().div_ceil(slots.max(1)).clamp(1, max_rows);
     let mut tails = queue.tails();
-    tails
-        .find(|tail| is_late(tail, lanes, share, now))
-        .map(|late| late.flow)
+    let late = tails.find(|tail| is_late(tail, lanes, share, now))?;
+    let alone = Tail { rows: 0, ..late };
+    Some(Late {
+        flow: late.flow,
+        by_itself: is_late(&alone, lanes, share, now),
+    })
 }
 
 /// Whether the last of a flow is late, when each slot's share of what waits is so many rows.

@@ -76,6 +76,8 @@ pub struct QueueTotals {
 pub(crate) struct State {
     pub(crate) queue: Queue<Job>,
     pub(crate) lanes: Vec<Lane>,
+    /// Those of endpoints that went while calls were out, should they come back meanwhile.
+    gone: Vec<Lane>,
     pub(crate) totals: QueueTotals,
     /// Pulls that were started and have not looked at the queue yet: they will take what waits.
     pub(crate) on_their_way: usize,
@@ -93,6 +95,7 @@ impl State {
         let mut state = Self {
             queue: Queue::new(),
             lanes: Vec::new(),
+            gone: Vec::new(),
             totals: QueueTotals::default(),
             on_their_way: 0,
             passed_over: false,
@@ -123,6 +126,7 @@ impl State {
         }
         self.generation = generation;
         let mut before = std::mem::take(&mut self.lanes);
+        before.append(&mut self.gone);
         let endpoints = members.endpoints();
         self.lanes.extend(endpoints.iter().map(|endpoint| {
             let known = before.iter().position(|lane| lane.is_of(endpoint));
@@ -131,6 +135,16 @@ impl State {
                 |index| before.swap_remove(index),
             )
         }));
+        before.retain(|lane| lane.slots.in_use() > 0);
+        self.gone = before;
+    }
+
+    /// The endpoint's slot is free again.
+    pub(crate) fn give_back(&mut self, endpoint: &Arc<Endpoint>) {
+        let mut lanes = self.lanes.iter_mut().chain(&mut self.gone);
+        if let Some(lane) = lanes.find(|lane| lane.is_of(endpoint)) {
+            lane.slots.give_back();
+        }
     }
 
     pub(crate) fn lane(&mut self, endpoint: &Arc<Endpoint>) -> Option<&mut Lane> {
@@ -222,8 +236,12 @@ impl State {
         self.lanes.iter().any(|lane| lane.in_service(now))
     }
 
-    /// Takes out what cannot be answered in time because of what waits before it.
+    /// Takes out what cannot be answered in time because of what waits before it; nothing while those
+    /// on their way will take all that waits.
     pub(crate) fn shed(&mut self, now: Instant) -> Vec<Waiting<Job>> {
+        if self.queue.rows() <= self.on_their_way * self.max_rows {
+            return Vec::new();
+        }
         let shed = shed::shed(&mut self.queue, &self.lanes, self.max_rows, now);
         self.totals.shed += shed.len() as u64;
         shed
@@ -285,10 +303,13 @@ impl State {
         let Some(lane) = self.lane(endpoint) else {
             return;
         };
-        let (Some(own), Some(limit)) = (lane.times.predicted(rows, now), limit) else {
+        let Some(own) = lane.times.predicted(rows, now) else {
             return;
         };
-        if lane.is_outlier(own, limit, now) && outlier::may_eject(endpoints, out) {
+        if lane.is_outlier(own, limit, now)
+            && let Some(limit) = limit
+            && outlier::may_eject(endpoints, out)
+        {
             lane.endpoint.eject(&format!(
                 "its calls take {own:?}, and those of the others suggest at most {limit:?}"
             ));
@@ -338,5 +359,34 @@ impl State {
             totals: self.totals,
             lanes: lanes.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dial::Dial, members::Source, options::EndpointOptions};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_comes_back_has_the_calls_that_are_out() {
+        let (options, now) = (EndpointOptions::default(), Instant::now());
+        let dial = Dial::to("127.0.0.1:1", &options).expect("a URL");
+        let endpoint = dial.endpoint(&options);
+        let members = Members::new(Vec::new(), options);
+        let source = Source::Dns("name".into());
+        members.follow(&source, vec![Arc::clone(&endpoint)]);
+        let mut state = State::new(&members, &Batching::none(), now);
+        let in_use = |state: &State| -> Vec<usize> {
+            state.lanes.iter().map(|lane| lane.slots.in_use()).collect()
+        };
+        state.lanes[0].slots.take();
+        state.lanes[0].slots.take();
+        assert!(members.remove(endpoint.name()));
+        state.follow(&members, now);
+        assert!(in_use(&state).is_empty());
+        state.give_back(&endpoint);
+        assert!(members.add(Arc::clone(&endpoint)));
+        state.follow(&members, now);
+        assert_eq!(in_use(&state), [1]);
     }
 }

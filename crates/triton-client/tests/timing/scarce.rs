@@ -112,3 +112,36 @@ async fn a_size_that_was_slow_once_is_tried_again_while_smaller_ones_do_well() {
     let totals = client.queues()[0].totals;
     assert!(totals.calls < 100, "{totals:?}: in halves for 250 ms alone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_late_by_itself_takes_nobody_along() {
+    let fake = fake().script("m", vec![Step::after(MS * 20); 100]);
+    let client = merging(&fake);
+    let lax = flow(&client, "lax");
+    for _ in 0..2 {
+        infer(&client, MS * 50).await.expect("calls take 20 ms");
+    }
+    let stuck = [ask(&client, 0.0, 0.0, MS * 200), {
+        sleep(MS).await;
+        ask(&client, 0.0, 0.0, MS * 200)
+    }];
+    sleep(MS).await;
+    let relaxed = ask_for(&lax, MS * 500);
+    sleep(Duration::from_micros(10)).await;
+    let tight = ask(&client, 0.0, 0.0, MS * 25);
+    assert_eq!(tight.await.expect("it ran"), Err(InferError::Overloaded));
+    relaxed.await.expect("it ran").expect("it has all the time");
+    assert!(outcomes(stuck.into()).await.iter().all(Result::is_ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_will_be_taken_along_by_a_pull_on_its_way_is_not_too_much() {
+    let fake = fake().script("m", vec![Step::after(MS * 20); 100]);
+    let client = merging(&fake);
+    for _ in 0..2 {
+        infer(&client, MS * 50).await.expect("calls take 20 ms");
+    }
+    // Two slots: the second half of the burst comes while both pulls are on their way.
+    let burst = (0..16).map(|_| ask(&client, 0.0, 0.0, MS * 40));
+    assert!(outcomes(burst.collect()).await.iter().all(Result::is_ok));
+}
