@@ -163,13 +163,16 @@ impl Picture {
                 .margin(12)
                 .x_label_area_size(40)
                 .y_label_area_size(64);
-            let x = (left..right).log_scale();
             match self.y {
                 Y::Latency => {
+                    let x = (left..right).log_scale();
                     let y = (low * 0.8..high * 1.25).log_scale();
                     self.plot(chart.build_cartesian_2d(x, y)?, "ms")?;
                 }
-                Y::Share => self.plot(chart.build_cartesian_2d(x, 0.0..105.0)?, "% of answers")?,
+                Y::Share => {
+                    let area = chart.build_cartesian_2d(0.0..right * 1.05, 0.0..105.0)?;
+                    self.plot(area, "% of answers")?;
+                }
             }
             root.present()?;
         }
