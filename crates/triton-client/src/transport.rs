@@ -261,10 +261,19 @@ impl From<h2::Error> for TransportError {
     }
 }
 
+/// Why, in the end: the layers above say no more than that it did not work.
+fn root<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root
+}
+
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Connect(error) => write!(f, "cannot connect: {}", root(&**error)),
             Self::Http2(error) => write!(f, "connection: {error}"),
             Self::Body(message) => write!(f, "the request cannot be encoded: {message}"),
         }

@@ -27,6 +27,12 @@ pub fn decode(body: &[u8]) -> Result<Question, Rejection> {
             "the body begins with a byte order mark (EF BB BF), expected JSON without one (RFC 8259, section 8.1)",
         ));
     }
+    // Serde would take the values of an array for the fields, in their order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Rejection::invalid(
+            "the body is a JSON array, expected one object such as examples/fraud.json",
+        ));
+    }
     let written: Written = serde_json::from_slice(body)
         .map_err(|error| Rejection::invalid(format!("not a question in JSON: {error}")))?;
     Ok(Question {
@@ -170,6 +176,7 @@ mod tests {
         assert!(error("{}").contains("missing field `decision`"));
         assert!(error("").contains("the body is empty"));
         assert!(error("\u{feff}{\"decision\":\"fraud\"}").contains("byte order mark"));
+        assert!(error(r#" ["fraud", "tx-1"]"#).contains("a JSON array, expected one object"));
         assert!(error("{\"decision\":\"fraud\"} x").contains("trailing characters"));
     }
 

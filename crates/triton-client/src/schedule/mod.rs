@@ -140,8 +140,9 @@ impl Model {
     }
 
     pub(crate) fn state(&self) -> QueueState {
-        let state = self.state.lock();
-        state.describe(&self.name, self.version.as_ref(), Instant::now())
+        let now = Instant::now();
+        let state = self.locked(now);
+        state.describe(&self.name, self.version.as_ref(), now)
     }
 }
 

@@ -186,7 +186,10 @@ impl Model {
             } = &candidate.content;
             let failed_here = failed_at.as_ref();
             let failed_here = failed_here.is_some_and(|at| Arc::ptr_eq(at, endpoint));
-            if candidate.place.deadline < size.back || (failed_here && elsewhere) {
+            // Who has failed once already is no probe.
+            let may_fail_again = probe.is_some() && failed_at.is_some();
+            let too_late = candidate.place.deadline < size.back;
+            if too_late || may_fail_again || (failed_here && elsewhere) {
                 return Choice::Skip;
             }
             if let Some(first) = first {

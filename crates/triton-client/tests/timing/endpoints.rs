@@ -209,6 +209,24 @@ async fn what_failed_at_one_is_not_offered_to_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_that_are_dead_cost_nobody_an_answer() {
+    let fakes = [fake(), fake(), fake(), fake()];
+    for dead in &fakes[1..] {
+        dead.die();
+    }
+    let client = set(&[&fakes[0], &fakes[1], &fakes[2], &fakes[3]]);
+    let first = one_by_one(&client, 100, MS * 50).await;
+    // Probes go on, and whoever was one is answered by the one that is well.
+    let later = one_by_one(&client, 4000, MS * 50).await;
+    assert!(first >= 85, "{first} of 100 before their breakers open");
+    assert_eq!(later, 4000);
+    let open = client.states()[1..]
+        .iter()
+        .all(|state| state.state != BreakerState::Closed);
+    assert!(open, "{:?}", client.states());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_slower_takes_nothing_from_what_the_other_can_do() {
     let (a, b) = (fake(), fake());
     let client = set(&[&a, &b]);
