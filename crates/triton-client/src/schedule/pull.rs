@@ -6,7 +6,7 @@
 //! whoever asks leaves. When a call is still out at `slow_call`, the slot goes to another pull, since
 //! that call may never come back; it is then bounded by the endpoint's own limit of calls that are out.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
@@ -70,7 +70,7 @@ impl Pull {
     pub(super) fn begin(mut self, place: &Place) -> Option<BoxFuture<'static, ()>> {
         let turn = self
             .model
-            .take_turn(&self.endpoint, true, &mut self.passed)?;
+            .take_turn(&self.endpoint, true, mem::take(&mut self.passed))?;
         let carries_it = turn.batch.iter().any(|waiting| waiting.place == *place);
         let run = self.run(turn).boxed();
         if carries_it {
@@ -84,7 +84,10 @@ impl Pull {
     pub(super) async fn go(mut self) {
         // Requests that are being read this very moment join the batch.
         tokio::task::yield_now().await;
-        if let Some(turn) = self.model.take_turn(&self.endpoint, true, &mut self.passed) {
+        if let Some(turn) = self
+            .model
+            .take_turn(&self.endpoint, true, mem::take(&mut self.passed))
+        {
             self.run_on(turn).await;
         }
     }
@@ -126,7 +129,7 @@ impl Model {
     /// Runs a turn, and takes another.
     async fn next_turn(self: &Arc<Self>, endpoint: &Arc<Endpoint>, turn: Turn) -> Option<Turn> {
         if self.run(endpoint, turn).await {
-            self.take_turn(endpoint, false, &mut Vec::new())
+            self.take_turn(endpoint, false, Vec::new())
         } else {
             None
         }
@@ -139,7 +142,7 @@ impl Model {
         self: &Arc<Self>,
         endpoint: &Arc<Endpoint>,
         first: bool,
-        passed: &mut Vec<Arc<Endpoint>>,
+        mut passed: Vec<Arc<Endpoint>>,
     ) -> Option<Turn> {
         let now = Instant::now();
         let mut state = self.locked(now);
@@ -147,18 +150,20 @@ impl Model {
         let expired = state.expire(now);
         let turn = self.choose(&mut state, endpoint, now);
         if turn.is_none() {
-            passed.push(Arc::clone(endpoint));
             state.give_back(endpoint);
+            if state.queue.rows() > 0 {
+                passed.push(Arc::clone(endpoint));
+            }
         }
         let too_late = InferError::Infeasible {
             predicted: state.soonest(1, now).unwrap_or_default(),
         };
-        let summoned = state.summon(passed, now);
+        let summoned = state.summon(&passed, now);
         let (stranded, why) = state.stranded(now);
         drop(state);
         refuse(expired, &too_late);
         refuse(stranded, &why);
-        start(self, summoned, passed.clone());
+        start(self, summoned, passed);
         turn
     }
 
