@@ -1,0 +1,16 @@
+//! The subcommands: each turns its arguments into a call of the library and says what came of it.
+
+pub(crate) mod check;
+pub(crate) mod features;
+pub(crate) mod serve;
+
+use gateway::serve::Failure;
+
+/// Runs to the end on a runtime of its own.
+fn with_runtime(run: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(run)
+}
