@@ -4,7 +4,7 @@
 
 use std::{cell::LazyCell, time::UNIX_EPOCH};
 
-use features::{Catalog, Plan, RequestRow, Store, TensorDtype, Value};
+use features::{Catalog, Dtype, Plan, RequestRow, Scalar, Store, TensorDtype, Value};
 use gavel_fuzz::{Folder, SCHEMA, assert_in};
 use libfuzzer_sys::fuzz_target;
 use tokio::{
@@ -37,11 +37,11 @@ thread_local! {
 
 /// Two requests: all that the decision asks for, extreme; and only what it must have.
 fn requests() -> [RequestRow; 2] {
-    let extreme = |dtype| match dtype {
-        features::Dtype::String => Value::String("\u{10ffff}".into()),
-        features::Dtype::Bool => Value::Bool(true),
-        features::Dtype::Int64 => Value::Int64(i64::MIN),
-        features::Dtype::Float32 | features::Dtype::Float64 => Value::Float64(-3.4e38),
+    let extreme = |dtype: Dtype| match dtype.element() {
+        Scalar::String => Value::String("\u{10ffff}".into()),
+        Scalar::Bool => Value::Bool(true),
+        Scalar::Int64 => Value::Int64(i64::MIN),
+        Scalar::Float32 | Scalar::Float64 => Value::Float64(-3.4e38),
     };
     let entities: Vec<Value> = SCHEMA.entities.iter().map(|e| extreme(e.dtype)).collect();
     let inputs = |all: bool| {
@@ -90,9 +90,9 @@ fuzz_target!(|source: &str| {
                 let column = plan.column(name).expect("a planned feature has a column");
                 let value = row.value(column);
                 assert!(value.is_finite(), "{name} is {value:?}");
-                assert_eq!(value.dtype(), plan.dtype(column));
-                let dtype = match value {
-                    Value::String(_) => TensorDtype::Bytes,
+                assert!(value.is_of(plan.dtype(column)));
+                let dtype = match plan.dtype(column).element() {
+                    Scalar::String => TensorDtype::Bytes,
                     _ => TensorDtype::Fp32,
                 };
                 let layout = plan

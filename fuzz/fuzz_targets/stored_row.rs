@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use features::{Catalog, Row, load::parse_line};
 use libfuzzer_sys::fuzz_target;
 
-/// A view of one feature, and one of every type.
+/// A view of one feature, and one of every type and of lists.
 const DEFINITIONS: &str = r#"
     entities = { id = "int64" }
     views.one = { entity = "id", features = { a = { dtype = "bool", default = false } } }
@@ -21,6 +21,8 @@ const DEFINITIONS: &str = r#"
     views.every.features.g = { dtype = "bool", default = false }
     views.every.features.h = { dtype = "bool", default = false }
     views.every.features.i = { dtype = "string", default = "" }
+    views.every.features.j = { dtype = "float32[3]", default = 0.0 }
+    views.every.features.k = { dtype = "string[2]", default = "" }
 "#;
 
 static CATALOG: LazyLock<Catalog> =

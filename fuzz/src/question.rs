@@ -24,7 +24,7 @@ pub fn typed(question: &Question) -> Option<RequestRow> {
     assert!(budget.is_none_or(|budget| budget <= gateway::request::MAX_BUDGET));
     assert_eq!(row.entities.len(), SCHEMA.entities.len());
     for (field, value) in SCHEMA.entities.iter().zip(&row.entities) {
-        assert_eq!(field.dtype, value.dtype());
+        assert!(value.is_of(field.dtype));
     }
     assert_eq!(row.inputs.len(), SCHEMA.inputs.len());
     for (field, value) in SCHEMA.inputs.iter().zip(&row.inputs) {
@@ -44,8 +44,8 @@ fn fits(dtype: Dtype, value: &Value) -> bool {
             .is_some_and(|number| (number as f32).is_finite())
     };
     match dtype {
-        Dtype::Float32 | Dtype::Float64 => value.dtype() == Dtype::Float64 && in_32_bits(value),
-        exact => value.dtype() == exact,
+        Dtype::Float32 | Dtype::Float64 => value.is_of(Dtype::Float64) && in_32_bits(value),
+        exact => value.is_of(exact),
     }
 }
 

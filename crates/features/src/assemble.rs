@@ -5,7 +5,7 @@
 //!                                                         └ one call to the store, or none in time
 //! ```
 //! Per request: one vector of cells, copied from the plan's blank row; one `Arc<str>` per string
-//! that a stored row holds; and what the store's call itself needs.
+//! and per list that a stored row holds; and what the store's call itself needs.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -76,7 +76,7 @@ impl FeatureRow {
         let cells = &mut self.cells;
         let read = decode(view, bytes, |feature, field| {
             if let (Some(column), Some(field)) = (columns[feature], field) {
-                let value = field.to_value();
+                let value = view.features[feature].sized(field.to_value());
                 if value.is_finite() {
                     cells[column.index()] = Cell::present(value);
                 }

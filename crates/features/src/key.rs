@@ -34,7 +34,9 @@ pub(crate) fn write<'v>(
                 out.push(b'i');
                 out.extend_from_slice(&number.to_le_bytes());
             }
-            Value::Bool(_) | Value::Float32(_) | Value::Float64(_) => out.push(b'?'),
+            Value::Bool(_) | Value::Float32(_) | Value::Float64(_) | Value::List(_) => {
+                out.push(b'?');
+            }
         }
     }
 }

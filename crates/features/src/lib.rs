@@ -33,4 +33,4 @@ pub use row::Row;
 pub use schema::{EntityField, InputField, RequestRow, RequestSchema};
 pub use store::{Store, StoreError};
 pub use tensor::{TensorDtype, TensorLayout};
-pub use value::{Dtype, Value};
+pub use value::{Dtype, Scalar, Value};

@@ -3,7 +3,9 @@
 //! ```json
 //! {"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00Z","values":{"txn_count_24h":3.0}}
 //! ```
-//! `event_time` is RFC 3339 in UTC and optional: now. A feature that `values` lacks is null.
+//! `event_time` is RFC 3339 in UTC and optional: now. A feature that `values` lacks is null. A list is
+//! a JSON array; of one that is longer than its type, decisions see the first elements, and of a
+//! shorter one the default's where it ends.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use crate::catalog::{Catalog, View};
 use crate::row::Row;
 use crate::suggest::did_you_mean;
-use crate::value::{Dtype, Value};
+use crate::value::{Dtype, MAX_LIST_LENGTH, Scalar, Value};
 
 /// Why a line is not a row. `Display` is a full sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +93,7 @@ fn entity(view: &View, mut given: Map<String, Json>) -> Result<Vec<Value>, RowEr
                 view.name
             )));
         };
-        let key = value(name, *dtype, json)?;
+        let key = value(name, *dtype, &json)?;
         if let Value::String(text) = &key
             && !(1..=MAX_KEY_CHARS).contains(&text.chars().count())
         {
@@ -124,14 +126,14 @@ fn values(view: &View, given: Map<String, Json>) -> Result<Vec<Option<Value>>, R
             return Err(RowError::unknown(&what, &name, known));
         };
         if !json.is_null() {
-            values[place] = Some(value(&name, view.features[place].dtype, json)?);
+            values[place] = Some(value(&name, view.features[place].dtype, &json)?);
         }
     }
     Ok(values)
 }
 
-fn value(name: &str, dtype: Dtype, json: Json) -> Result<Value, RowError> {
-    let value = match (dtype, &json) {
+fn value(name: &str, dtype: Dtype, json: &Json) -> Result<Value, RowError> {
+    let value = match (dtype, json) {
         (Dtype::Bool, Json::Bool(value)) => Some(Value::Bool(*value)),
         (Dtype::Int64, Json::Number(number)) => number.as_i64().map(Value::Int64),
         (Dtype::Float32, Json::Number(number)) => {
@@ -139,12 +141,25 @@ fn value(name: &str, dtype: Dtype, json: Json) -> Result<Value, RowError> {
         }
         (Dtype::Float64, Json::Number(number)) => number.as_f64().map(Value::Float64),
         (Dtype::String, Json::String(text)) => Some(Value::String(Arc::from(text.as_str()))),
+        (Dtype::List { of, .. }, Json::Array(elements)) => return list(name, of, elements),
         _ => None,
     };
     value.filter(Value::is_finite).ok_or_else(|| {
         let shown: String = json.to_string().chars().take(80).collect();
         RowError::new(format!("`{name}` is {dtype}, and {shown} is not one"))
     })
+}
+
+fn list(name: &str, of: Scalar, elements: &[Json]) -> Result<Value, RowError> {
+    if elements.len() > usize::from(MAX_LIST_LENGTH) {
+        return Err(RowError::new(format!(
+            "`{name}` has {} elements, and a list holds at most {MAX_LIST_LENGTH}",
+            elements.len()
+        )));
+    }
+    let elements = elements.iter().enumerate();
+    let elements = elements.map(|(i, json)| value(&format!("{name}[{i}]"), of.into(), json));
+    Ok(Value::List(elements.collect::<Result<_, _>>()?))
 }
 
 #[cfg(test)]

@@ -6,16 +6,19 @@
 //! Little endian throughout. The event time is in microseconds since the Unix epoch. Bit `i % 8` of
 //! byte `i / 8` of the bitmap is set when feature `i` is null, and a null has no bytes among the
 //! values. Features come in the order of their names. A bool takes 1 byte, an int64 8, a float32 4,
-//! a float64 8, a string its length as u32 and its UTF-8.
+//! a float64 8, a string its length as u32 and its UTF-8, a list how many elements it has as u32
+//! and then those.
 //!
 //! The fingerprint is of the view's name, its features' names and their types. A row that was
 //! written under other definitions has another one, and reads as missing: never as shifted values.
+//! A list's length is not part of its type there: rows hold lists as they were loaded, and a reader
+//! takes as many elements as its own definitions say.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::catalog::{Catalog, Feature, View};
-use crate::value::{Dtype, Value};
+use crate::value::{Dtype, Scalar, Value};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 8 + 8;
@@ -54,14 +57,7 @@ impl Row {
         for (i, value) in self.values.iter().enumerate() {
             match value {
                 None => out[HEADER_BYTES + i / 8] |= 1 << (i % 8),
-                Some(Value::Bool(value)) => out.push(u8::from(*value)),
-                Some(Value::Int64(value)) => out.extend_from_slice(&value.to_le_bytes()),
-                Some(Value::Float32(value)) => out.extend_from_slice(&value.to_le_bytes()),
-                Some(Value::Float64(value)) => out.extend_from_slice(&value.to_le_bytes()),
-                Some(Value::String(text)) => {
-                    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                    out.extend_from_slice(text.as_bytes());
-                }
+                Some(value) => write(&mut out, value),
             }
         }
         out
@@ -91,6 +87,23 @@ impl Row {
     }
 }
 
+fn write(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Bool(value) => out.push(u8::from(*value)),
+        Value::Int64(value) => out.extend_from_slice(&value.to_le_bytes()),
+        Value::Float32(value) => out.extend_from_slice(&value.to_le_bytes()),
+        Value::Float64(value) => out.extend_from_slice(&value.to_le_bytes()),
+        Value::String(text) => {
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::List(elements) => {
+            out.extend_from_slice(&(elements.len() as u32).to_le_bytes());
+            elements.iter().for_each(|element| write(out, element));
+        }
+    }
+}
+
 /// Why stored bytes are not a row of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -115,7 +128,7 @@ pub(crate) fn decode(
     Ok(event_time)
 }
 
-/// A value as it lies in the row: a string is borrowed, so that skipping it costs nothing.
+/// A value as it lies in the row: text and lists are borrowed, so that skipping one costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Field<'r> {
     Bool(bool),
@@ -123,9 +136,45 @@ pub(crate) enum Field<'r> {
     Float32(f32),
     Float64(f64),
     String(&'r str),
+    List(Elements<'r>),
+}
+
+/// The elements of a list as they lie in the row, each of them sound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Elements<'r> {
+    of: Scalar,
+    left: u32,
+    bytes: &'r [u8],
+}
+
+impl<'r> Elements<'r> {
+    /// Takes a list off the front of `rest`; `None` when one of its elements is not there whole.
+    fn take(of: Scalar, rest: &mut &'r [u8]) -> Option<Self> {
+        let count = u32::from_le_bytes(take(rest)?);
+        let bytes = *rest;
+        for _ in 0..count {
+            scalar(of, rest)?;
+        }
+        let length = bytes.len() - rest.len();
+        Some(Elements {
+            of,
+            left: count,
+            bytes: &bytes[..length],
+        })
+    }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Value;
+
+    fn next(&mut self) -> Option<Value> {
+        self.left = self.left.checked_sub(1)?;
+        scalar(self.of, &mut self.bytes).map(Field::to_value)
+    }
 }
 
 impl Field<'_> {
+    /// The value as it is stored: a list has the length that it has there.
     pub(crate) fn to_value(self) -> Value {
         match self {
             Field::Bool(value) => Value::Bool(value),
@@ -133,6 +182,7 @@ impl Field<'_> {
             Field::Float32(value) => Value::Float32(value),
             Field::Float64(value) => Value::Float64(value),
             Field::String(text) => Value::String(Arc::from(text)),
+            Field::List(elements) => Value::List(elements.collect()),
         }
     }
 }
@@ -168,24 +218,32 @@ fn walk<'r>(
             continue;
         }
         let value = match feature.dtype {
-            Dtype::Bool => match take::<1>(&mut rest)? {
-                [0] => Field::Bool(false),
-                [1] => Field::Bool(true),
-                _ => return None,
-            },
-            Dtype::Int64 => Field::Int64(i64::from_le_bytes(take(&mut rest)?)),
-            Dtype::Float32 => Field::Float32(f32::from_le_bytes(take(&mut rest)?)),
-            Dtype::Float64 => Field::Float64(f64::from_le_bytes(take(&mut rest)?)),
-            Dtype::String => {
-                let length = u32::from_le_bytes(take(&mut rest)?) as usize;
-                let (text, after) = rest.split_at_checked(length)?;
-                rest = after;
-                Field::String(std::str::from_utf8(text).ok()?)
-            }
+            Dtype::List { of, .. } => Field::List(Elements::take(of, &mut rest)?),
+            dtype => scalar(dtype.element(), &mut rest)?,
         };
         each(i, Some(value));
     }
     rest.is_empty().then_some(())
+}
+
+/// Takes one value that is no list off the front of `rest`.
+fn scalar<'r>(of: Scalar, rest: &mut &'r [u8]) -> Option<Field<'r>> {
+    Some(match of {
+        Scalar::Bool => match take::<1>(rest)? {
+            [0] => Field::Bool(false),
+            [1] => Field::Bool(true),
+            _ => return None,
+        },
+        Scalar::Int64 => Field::Int64(i64::from_le_bytes(take(rest)?)),
+        Scalar::Float32 => Field::Float32(f32::from_le_bytes(take(rest)?)),
+        Scalar::Float64 => Field::Float64(f64::from_le_bytes(take(rest)?)),
+        Scalar::String => {
+            let length = u32::from_le_bytes(take(rest)?) as usize;
+            let (text, after) = rest.split_at_checked(length)?;
+            *rest = after;
+            Field::String(std::str::from_utf8(text).ok()?)
+        }
+    })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -195,15 +253,19 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 /// FNV-1a, 64 bits, over the view's name and each feature's name and type, all ended by a 0 byte.
+/// The type of a list is that of its elements, followed by `[]`.
 pub(crate) fn fingerprint(view: &str, features: &[Feature]) -> u64 {
-    let typed = features
-        .iter()
-        .flat_map(|feature| [&*feature.name, feature.dtype.name()]);
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for part in std::iter::once(view).chain(typed) {
-        for byte in part.bytes().chain([0]) {
+    let mut add = |parts: [&str; 3]| {
+        for byte in parts.into_iter().flat_map(str::bytes) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
+    };
+    add([view, "\0", ""]);
+    for Feature { name, dtype, .. } in features {
+        add([name, "\0", ""]);
+        let list = if dtype.is_list() { "[]" } else { "" };
+        add([dtype.element().name(), list, "\0"]);
     }
     hash
 }

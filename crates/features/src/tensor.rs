@@ -1,11 +1,12 @@
 //! From a row of features to the bytes of a tensor.
 //!
 //! Bytes are as Triton's raw tensor contents want them: little endian, rows one after another. A
-//! BYTES element is its length as u32 and then the bytes themselves.
+//! BYTES element is its length as u32 and then the bytes themselves. A list fills as many elements
+//! as its type says.
 
 use crate::feature_row::FeatureRow;
 use crate::plan::{ColumnId, Plan, PlanError};
-use crate::value::{Dtype, Value};
+use crate::value::{Dtype, Scalar, Value};
 
 /// Element type of a tensor that features are written into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,15 +38,16 @@ impl TensorDtype {
         }
     }
 
-    /// Whether a feature of this type may be written into such a tensor.
+    /// Whether a feature of this type, or a list of such, may be written into such a tensor.
     pub fn accepts(self, feature: Dtype) -> bool {
+        let element = feature.element();
         match self {
-            TensorDtype::Bool => feature == Dtype::Bool,
+            TensorDtype::Bool => element == Scalar::Bool,
             TensorDtype::Int32 | TensorDtype::Int64 => {
-                matches!(feature, Dtype::Bool | Dtype::Int64)
+                matches!(element, Scalar::Bool | Scalar::Int64)
             }
-            TensorDtype::Fp32 | TensorDtype::Fp64 => feature.is_numeric(),
-            TensorDtype::Bytes => feature == Dtype::String,
+            TensorDtype::Fp32 | TensorDtype::Fp64 => element != Scalar::String,
+            TensorDtype::Bytes => element == Scalar::String,
         }
     }
 }
@@ -55,6 +57,7 @@ impl TensorDtype {
 pub struct TensorLayout {
     dtype: TensorDtype,
     columns: Vec<ColumnId>,
+    width: usize,
 }
 
 impl Plan {
@@ -90,7 +93,13 @@ impl Plan {
             }
         }
         if errors.is_empty() {
-            Ok(TensorLayout { dtype, columns })
+            let widths = columns.iter().map(|column| self.dtype(*column).width());
+            let width = widths.sum();
+            Ok(TensorLayout {
+                dtype,
+                columns,
+                width,
+            })
         } else {
             Err(errors)
         }
@@ -98,9 +107,9 @@ impl Plan {
 }
 
 impl TensorLayout {
-    /// Elements in a row.
+    /// Elements in a row: one a feature, and as many a list as it is long.
     pub fn width(&self) -> usize {
-        self.columns.len()
+        self.width
     }
 
     pub fn dtype(&self) -> TensorDtype {
@@ -109,7 +118,8 @@ impl TensorLayout {
 
     /// Appends one row. `row` must come from the plan that this layout was made by.
     pub fn write(&self, row: &FeatureRow, out: &mut Vec<u8>) {
-        let values = self.columns.iter().map(|column| row.value(*column));
+        let columns = self.columns.iter();
+        let values = columns.flat_map(|column| row.value(*column).elements());
         match self.dtype {
             TensorDtype::Bool => out.extend(values.map(|value| u8::from(integer(value) != 0))),
             TensorDtype::Int32 => {
@@ -141,7 +151,7 @@ fn integer(value: &Value) -> i64 {
     match value {
         Value::Bool(value) => i64::from(*value),
         Value::Int64(value) => *value,
-        Value::Float32(_) | Value::Float64(_) | Value::String(_) => 0,
+        Value::Float32(_) | Value::Float64(_) | Value::String(_) | Value::List(_) => 0,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use features::{Catalog, InputField, Plan, RequestRow, RequestSchema, Store, Value};
+use features::{Catalog, Dtype, InputField, Plan, RequestRow, RequestSchema, Store, Value};
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ async fn every_transform_agrees_with_the_reference() {
         let catalog = Catalog::parse(&toml(definition, inputs.len())).unwrap();
         let fields = inputs.iter().enumerate().map(|(i, input)| InputField {
             name: format!("i{i}"),
-            dtype: input.dtype(),
+            dtype: dtype(input),
             required: true,
             default: None,
         });
@@ -94,4 +94,13 @@ fn toml(definition: &Map<String, Json>, inputs: usize) -> String {
         text += &format!("default = {DEFAULT}\n");
     }
     text
+}
+
+fn dtype(input: &Value) -> Dtype {
+    match input {
+        Value::String(_) => Dtype::String,
+        Value::Int64(_) => Dtype::Int64,
+        Value::Bool(_) => Dtype::Bool,
+        _ => Dtype::Float64,
+    }
 }

@@ -242,6 +242,7 @@ fn expected(dtype: Dtype) -> &'static str {
         Dtype::Int64 => "a whole number",
         Dtype::String => "text",
         Dtype::Bool => "true or false",
+        Dtype::List { .. } => "a list",
     }
 }
 

@@ -269,3 +269,64 @@ async fn an_event_time_in_the_future_is_fresh() {
     assert_eq!(row.stale().count(), 0);
     assert!(!row.view_missing("card"));
 }
+
+#[tokio::test]
+async fn a_list_has_the_length_of_its_type_whatever_was_stored() {
+    let catalog = Catalog::parse(
+        r#"
+        entities.card_id = "string"
+        [views.card]
+        entity = "card_id"
+        features.last = { dtype = "int64[3]", default = [-1, -2, -3] }
+        features.vector = { dtype = "float32[2]", default = 0.5 }
+        "#,
+    )
+    .unwrap();
+    let mut schema = schema();
+    schema.entities.truncate(1);
+    let plan = Plan::compile(&catalog, &schema, &["card.last", "card.vector"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("embedded:{}", folder.path().display())).unwrap();
+    let int64s = |numbers: &[i64]| Value::List(numbers.iter().copied().map(Value::Int64).collect());
+    let floats = |numbers: [f32; 2]| Value::List(numbers.map(Value::Float32).into());
+    for (stored, last, vector, missing) in [
+        (
+            r#"{"last":[7],"vector":[1.5]}"#,
+            int64s(&[7, -2, -3]),
+            floats([1.5, 0.5]),
+            0,
+        ),
+        (
+            r#"{"last":[7,8,9,10],"vector":[1,2,3]}"#,
+            int64s(&[7, 8, 9]),
+            floats([1.0, 2.0]),
+            0,
+        ),
+        (
+            r#"{"last":[],"vector":[1,2]}"#,
+            int64s(&[-1, -2, -3]),
+            floats([1.0, 2.0]),
+            0,
+        ),
+        (
+            r#"{"vector":null}"#,
+            int64s(&[-1, -2, -3]),
+            floats([0.5, 0.5]),
+            2,
+        ),
+    ] {
+        let line = format!(r#"{{"view":"card","entity":{{"card_id":"4022"}},"values":{stored}}}"#);
+        let row = parse_line(&catalog, &line).unwrap();
+        store.put(&catalog, &[row]).await.unwrap();
+        let row = plan
+            .assemble(&store, &request("4022", None), now(), soon())
+            .await;
+        let value = |feature| row.value(plan.column(feature).unwrap()).clone();
+        assert_eq!(
+            (value("card.last"), value("card.vector")),
+            (last, vector),
+            "{stored}"
+        );
+        assert_eq!(row.missing().count(), missing, "{stored}");
+    }
+}

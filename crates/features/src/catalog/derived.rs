@@ -194,7 +194,12 @@ fn link(raw: &Raw<'_>, all: &[Raw<'_>], catalog: &Catalog, report: &mut Report) 
 pub(crate) fn mismatch(transform: &Transform, input: &str, dtype: Dtype) -> Option<String> {
     let takes = transform.takes();
     let (name, wanted) = (transform.name(), takes.describe());
-    (!takes.accepts(dtype)).then(|| format!("{name} takes {wanted}, and `{input}` is {dtype}"))
+    let list = match dtype.is_list() {
+        true => ", a list: lists go into models as they are",
+        false => "",
+    };
+    (!takes.accepts(dtype))
+        .then(|| format!("{name} takes {wanted}, and `{input}` is {dtype}{list}"))
 }
 
 fn unknown(input: &Input<'_>, all: &[Raw<'_>], catalog: &Catalog, report: &mut Report) {

@@ -10,6 +10,7 @@
 
 mod arguments;
 mod derived;
+mod dtype;
 mod problem;
 mod reader;
 mod views;
@@ -51,6 +52,7 @@ pub(crate) struct View {
 pub(crate) struct Feature {
     pub(crate) name: Arc<str>,
     pub(crate) dtype: Dtype,
+    /// Of `dtype`, and so as long as a list is to be.
     pub(crate) default: Value,
 }
 
@@ -139,6 +141,21 @@ impl View {
         self.features
             .binary_search_by(|feature| (*feature.name).cmp(name))
             .ok()
+    }
+}
+
+impl Feature {
+    /// A stored value as decisions see it: a list is cut to its type's length, and what a shorter
+    /// one lacks is there as in the default. `value` is of the feature's type but for the length.
+    pub(crate) fn sized(&self, value: Value) -> Value {
+        match (value, &self.default) {
+            (Value::List(stored), Value::List(default)) if stored.len() != default.len() => {
+                let padding = default.iter().skip(stored.len());
+                let elements = stored.iter().take(default.len()).chain(padding);
+                Value::List(elements.cloned().collect())
+            }
+            (value, _) => value,
+        }
     }
 }
 

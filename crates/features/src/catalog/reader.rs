@@ -181,7 +181,7 @@ impl<'d> Node<'d> {
         Some(parsed)
     }
 
-    /// A literal of the given type.
+    /// A literal of the given type. For a list, every element, or one value that all of them take.
     pub(crate) fn literal(&self, dtype: Dtype, report: &mut Report) -> Option<Value> {
         match dtype {
             Dtype::Bool => self.boolean(report).map(Value::Bool),
@@ -195,6 +195,22 @@ impl<'d> Node<'d> {
                     return None;
                 }
                 Some(value)
+            }
+            Dtype::List { of, .. } if !matches!(self.value.get_ref(), DeValue::Array(_)) => {
+                Some(dtype.filled(self.literal(of.into(), report)?))
+            }
+            Dtype::List { of, .. } => {
+                let nodes = self.list(report)?;
+                if nodes.len() != dtype.width() {
+                    let (found, length) = (nodes.len(), dtype.width());
+                    let message = format!("{dtype} takes {length} elements, not {found}");
+                    let hint = Some("one value stands for all of them".to_owned());
+                    report.add_with_hint(self.span(), &self.path, message, hint);
+                    return None;
+                }
+                let literal = |node: &Node<'_>| node.literal(of.into(), report);
+                let elements: Vec<_> = nodes.iter().map(literal).collect();
+                Some(Value::List(elements.into_iter().collect::<Option<_>>()?))
             }
         }
     }

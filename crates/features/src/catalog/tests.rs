@@ -99,6 +99,72 @@ fn derived_features_may_use_later_ones() {
 }
 
 #[test]
+fn a_list_has_a_length_and_a_default_for_every_element() {
+    let catalog = Catalog::parse(
+        r#"
+        entities.id = "int64"
+        [views.v]
+        entity = "id"
+        features.a = { dtype = "int64[2]", default = 7 }
+        features.b = { dtype = "float32[2]", default = [1, 2.5] }
+        features.c = { dtype = "string[4096]", default = "" }
+        "#,
+    )
+    .unwrap();
+    let features = &catalog.views[0].features;
+    assert_eq!(
+        features[0].default,
+        Value::List([7, 7].map(Value::Int64).into())
+    );
+    assert_eq!(
+        features[1].default,
+        Value::List([1.0, 2.5].map(Value::Float32).into())
+    );
+    assert_eq!(features[2].dtype.to_string(), "string[4096]");
+
+    let all = problems(
+        r#"
+        entities.id = "int64"
+        [views.v]
+        entity = "id"
+        features.a = { dtype = "int64[0]", default = 0 }
+        features.b = { dtype = "int46[5]", default = 0 }
+        features.c = { dtype = "bool[4097]", default = false }
+        features.d = { dtype = "bool[]", default = false }
+        features.e = { dtype = "int64[3", default = 0 }
+        features.f = { dtype = "int64[3]", default = [1, 2] }
+        features.g = { dtype = "int64[2]", default = [1, "2"] }
+        features.h = { dtype = "float32[2]", default = 1e39 }
+        features.i = { dtype = "int64[2]", default = 0 }
+        [derived]
+        x = { transform = "log1p", inputs = ["v.i"] }
+        y = { transform = "equals", inputs = ["v.i"], value = "a" }
+        z = { transform = "is_missing", inputs = ["v.i"] }
+        "#,
+    );
+    let length = |dtype: &str, name: &str| {
+        format!(
+            "{dtype:?} is not a dtype: a list says how many elements a model gets, 1 to 4096, such as \"{name}[5]\""
+        )
+    };
+    assert_eq!(
+        all,
+        [
+            format!("views.v.features.a.dtype: {}", length("int64[0]", "int64")),
+            "views.v.features.b.dtype: \"int46[5]\" is not a dtype: bool, int64, float32, float64 or string, or a list of one of these, such as \"int64[5]\" (did you mean `int64`?)".to_owned(),
+            format!("views.v.features.c.dtype: {}", length("bool[4097]", "bool")),
+            format!("views.v.features.d.dtype: {}", length("bool[]", "bool")),
+            format!("views.v.features.e.dtype: {}", length("int64[3", "int64")),
+            "views.v.features.f.default: int64[3] takes 3 elements, not 2 (one value stands for all of them)".to_owned(),
+            "views.v.features.g.default[1]: expected a whole number, found a string".to_owned(),
+            "views.v.features.h.default: does not fit into a float32".to_owned(),
+            "derived.x.inputs[0]: log1p takes a number (bool, int64, float32 or float64), and `v.i` is int64[2], a list: lists go into models as they are".to_owned(),
+            "derived.y.inputs[0]: equals takes a string, and `v.i` is int64[2], a list: lists go into models as they are".to_owned(),
+        ]
+    );
+}
+
+#[test]
 fn a_transform_takes_inputs_of_its_type() {
     let all = problems(
         r#"

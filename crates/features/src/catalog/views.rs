@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::dtype::dtype;
 use super::problem::Report;
 use super::reader::{Node, Table};
 use super::{Feature, View};
@@ -131,7 +132,7 @@ fn features(table: &Table<'_>, report: &mut Report) -> Vec<Feature> {
         let dtype = table
             .require(
                 "dtype",
-                "one of bool, int64, float32, float64, string",
+                "bool, int64, float32, float64 or string, or a list such as \"int64[5]\"",
                 report,
             )
             .and_then(|node| dtype(&node, report));
@@ -153,17 +154,6 @@ fn features(table: &Table<'_>, report: &mut Report) -> Vec<Feature> {
         });
     }
     features
-}
-
-fn dtype(node: &Node<'_>, report: &mut Report) -> Option<Dtype> {
-    let name = node.text(report)?;
-    let found = Dtype::ALL.into_iter().find(|dtype| dtype.name() == name);
-    if found.is_none() {
-        let hint = did_you_mean(name, Dtype::ALL.map(Dtype::name));
-        let message = format!("{name:?} is not a dtype: bool, int64, float32, float64 or string");
-        report.add_with_hint(node.span(), &node.path, message, hint);
-    }
-    found
 }
 
 /// Names are identifiers: the dot separates a view from its feature, the comma separates features

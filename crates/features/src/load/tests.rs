@@ -137,6 +137,46 @@ fn what_does_not_fit_is_said_in_a_sentence() {
     assert!(error(&deep).contains("recursion limit"));
 }
 
+#[test]
+fn a_list_is_an_array_of_its_type_however_long() {
+    let catalog = Catalog::parse(
+        r#"
+        entities.id = "int64"
+        [views.v]
+        entity = "id"
+        features.ids = { dtype = "int64[3]", default = 0 }
+        features.words = { dtype = "string[1]", default = "" }
+        "#,
+    )
+    .unwrap();
+    let parse = |values: &str| {
+        let line = format!(r#"{{"view":"v","entity":{{"id":1}},"values":{values}}}"#);
+        parse_line(&catalog, &line).map_err(|error| error.to_string())
+    };
+    let row = parse(r#"{"ids":[5,-6],"words":["a","b"]}"#).unwrap();
+    let ids = Value::List([5, -6].map(Value::Int64).into());
+    let words = Value::List(["a", "b"].map(|text| Value::String(text.into())).into());
+    assert_eq!(row.values, [Some(ids), Some(words)]);
+    let row = parse(r#"{"ids":[],"words":null}"#).unwrap();
+    assert_eq!(row.values, [Some(Value::List([].into())), None]);
+
+    let error = |values: &str| parse(values).unwrap_err();
+    assert_eq!(
+        error(r#"{"ids":[1,null]}"#),
+        "`ids[1]` is int64, and null is not one"
+    );
+    assert_eq!(error(r#"{"ids":7}"#), "`ids` is int64[3], and 7 is not one");
+    assert_eq!(
+        error(r#"{"words":[["a"]]}"#),
+        "`words[0]` is string, and [\"a\"] is not one"
+    );
+    let long = vec!["1"; 4097].join(",");
+    assert_eq!(
+        error(&format!(r#"{{"ids":[{long}]}}"#)),
+        "`ids` has 4097 elements, and a list holds at most 4096"
+    );
+}
+
 proptest! {
     #[test]
     fn no_line_panics(line in prop_oneof![

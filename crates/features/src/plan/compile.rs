@@ -95,7 +95,7 @@ impl Compiler<'_> {
         let InputField { dtype, default, .. } = &inputs[place];
         if default
             .as_ref()
-            .is_some_and(|value| value.dtype() != *dtype || !value.is_finite())
+            .is_some_and(|value| !value.is_of(*dtype) || !value.is_finite())
         {
             let message = format!("the default of input `{field}` is not a finite {dtype}");
             self.fail(asked, message, None);

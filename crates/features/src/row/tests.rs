@@ -42,15 +42,33 @@ fn read(view: &View, bytes: &[u8]) -> Result<(i64, Vec<Option<Value>>), Unreadab
     Ok((event_time, values))
 }
 
+fn scalar() -> impl Strategy<Value = (Scalar, Value)> {
+    prop_oneof![
+        any::<bool>().prop_map(|value| (Scalar::Bool, Value::Bool(value))),
+        any::<i64>().prop_map(|value| (Scalar::Int64, Value::Int64(value))),
+        any::<f32>().prop_map(|value| (Scalar::Float32, Value::Float32(value))),
+        any::<f64>().prop_map(|value| (Scalar::Float64, Value::Float64(value))),
+        ".{0,12}".prop_map(|text| (Scalar::String, Value::String(text.into()))),
+    ]
+}
+
+/// Lists are of any length, whatever their type says.
 fn value() -> impl Strategy<Value = (Dtype, Option<Value>)> {
-    let value = prop_oneof![
-        any::<bool>().prop_map(Value::Bool),
-        any::<i64>().prop_map(Value::Int64),
-        any::<f32>().prop_map(Value::Float32),
-        any::<f64>().prop_map(Value::Float64),
-        ".{0,12}".prop_map(|text| Value::String(text.into())),
-    ];
-    (value, any::<bool>()).prop_map(|(value, null)| (value.dtype(), (!null).then_some(value)))
+    let list = (
+        proptest::collection::vec(scalar(), 1..8),
+        1..9_u16,
+        0..9_usize,
+    );
+    let list = list.prop_map(|(some, length, stored)| {
+        let of = some[0].0;
+        let same = some.into_iter().filter(|(element, _)| *element == of);
+        let elements: Vec<Value> = same.map(|(_, value)| value).collect();
+        let elements = elements.iter().cycle().take(stored).cloned();
+        (Dtype::List { of, length }, Value::List(elements.collect()))
+    });
+    let scalar = scalar().prop_map(|(of, value)| (of.into(), value));
+    (prop_oneof![3 => scalar, 1 => list], any::<bool>())
+        .prop_map(|((dtype, value), null)| (dtype, (!null).then_some(value)))
 }
 
 proptest! {
@@ -91,7 +109,8 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let view = view(&[Dtype::String, Dtype::Bool, Dtype::Float32]);
+        let list = Dtype::List { of: Scalar::String, length: 3 };
+        let view = view(&[Dtype::String, list, Dtype::Float32]);
         let read = decode(&view, &bytes, |_, _| ());
         prop_assert!(read.is_err());
     }
@@ -114,6 +133,51 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(
         rest,
         b"\x04\x01\x02\0\0\0\xc3\xa9\xff\xff\xff\xff\xff\xff\xff\xff"
+    );
+}
+
+#[test]
+fn a_list_is_its_count_and_its_elements() {
+    let words = Dtype::List {
+        of: Scalar::String,
+        length: 9,
+    };
+    let numbers = Dtype::List {
+        of: Scalar::Int64,
+        length: 1,
+    };
+    let view = view(&[words, numbers]);
+    let texts = ["a", "", "bc"].map(|text| Value::String(text.into()));
+    let values = vec![
+        Some(Value::List(texts.into())),
+        Some(Value::List([].into())),
+    ];
+    let bytes = row(view.clone(), values.clone()).encode();
+    assert_eq!(
+        bytes[HEADER_BYTES..],
+        *b"\0\x03\0\0\0\x01\0\0\0a\0\0\0\0\x02\0\0\0bc\0\0\0\0"
+    );
+    assert_eq!(read(&view, &bytes).unwrap().1, values);
+    // A count of what is not there reserves nothing, and is refused.
+    let mut more = bytes;
+    more[HEADER_BYTES + 1..HEADER_BYTES + 5].fill(0xff);
+    assert_eq!(read(&view, &more), Err(Unreadable::Corrupt));
+}
+
+#[test]
+fn stored_rows_stay_readable_as_their_fingerprints_do() {
+    let list = |length| Dtype::List {
+        of: Scalar::Int64,
+        length,
+    };
+    let scalars = view(&[Dtype::Bool, Dtype::Float32]);
+    assert_eq!(scalars.fingerprint, 0x6582_a264_3101_0a15);
+    assert_eq!(view(&[list(5)]).fingerprint, 0x11f9_face_e162_06fe);
+    // Rows hold lists as they were loaded: another length needs no other rows.
+    assert_eq!(view(&[list(6)]).fingerprint, view(&[list(5)]).fingerprint);
+    assert_ne!(
+        view(&[Dtype::Int64]).fingerprint,
+        view(&[list(5)]).fingerprint
     );
 }
 

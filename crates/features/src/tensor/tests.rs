@@ -5,22 +5,30 @@ use std::sync::Arc;
 use super::*;
 use crate::catalog::Catalog;
 use crate::feature_row::{Cell, StoreOutcome};
-use crate::schema::{InputField, RequestSchema};
+use crate::schema::{EntityField, InputField, RequestSchema};
+
+const DTYPES: [Dtype; 5] = [
+    Dtype::Bool,
+    Dtype::Int64,
+    Dtype::Float32,
+    Dtype::Float64,
+    Dtype::String,
+];
 
 /// A plan and a row of one input of each type.
 fn row(bool: bool, int64: i64, float32: f32, float64: f64, string: &str) -> (Plan, FeatureRow) {
     let input = |dtype: Dtype| InputField {
-        name: dtype.name().to_owned(),
+        name: dtype.to_string(),
         dtype,
         required: true,
         default: None,
     };
-    let inputs = Dtype::ALL.map(input).to_vec();
+    let inputs = DTYPES.map(input).to_vec();
     let schema = RequestSchema {
         entities: Vec::new(),
         inputs,
     };
-    let names = Dtype::ALL.map(|dtype| format!("request.{dtype}"));
+    let names = DTYPES.map(|dtype| format!("request.{dtype}"));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let plan = Plan::compile(&Catalog::parse("").unwrap(), &schema, &names).unwrap();
     let values = [
@@ -104,6 +112,60 @@ fn out_of_range_is_the_nearest_that_fits() {
 }
 
 #[test]
+fn a_list_fills_as_many_elements_as_its_type_says() {
+    let catalog = Catalog::parse(
+        r#"
+        entities.id = "int64"
+        [views.v]
+        entity = "id"
+        features.ids = { dtype = "int64[3]", default = [7, 8, 9] }
+        features.one = { dtype = "float32", default = 0.5 }
+        features.words = { dtype = "string[2]", default = "?" }
+        "#,
+    )
+    .unwrap();
+    let schema = RequestSchema {
+        entities: vec![EntityField {
+            name: "id".into(),
+            dtype: Dtype::Int64,
+        }],
+        inputs: Vec::new(),
+    };
+    let names = ["v.ids", "v.one", "v.words"];
+    let plan = Plan::compile(&catalog, &schema, &names).unwrap();
+    let row = FeatureRow {
+        layout: plan.layout.clone(),
+        cells: plan.layout.blank.clone(),
+        discarded_rows: 0,
+        store: StoreOutcome::NotAsked,
+    };
+    let bytes = |dtype, features: &[&str], width| {
+        let layout = plan.tensor(dtype, features).unwrap();
+        assert_eq!(layout.width(), width);
+        let mut out = Vec::new();
+        layout.write(&row, &mut out);
+        out
+    };
+    assert_eq!(
+        bytes(TensorDtype::Fp32, &["v.one", "v.ids", "v.one"], 5),
+        [0.5f32, 7.0, 8.0, 9.0, 0.5].map(f32::to_le_bytes).concat()
+    );
+    assert_eq!(
+        bytes(TensorDtype::Int32, &["v.ids"], 3),
+        [7i32, 8, 9].map(i32::to_le_bytes).concat()
+    );
+    assert_eq!(
+        bytes(TensorDtype::Bytes, &["v.words"], 2),
+        b"\x01\0\0\0?\x01\0\0\0?"
+    );
+    let errors = plan.tensor(TensorDtype::Fp32, &["v.words"]).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "feature `v.words` is string[2], which does not go into a tensor of FP32"
+    );
+}
+
+#[test]
 fn what_does_not_go_into_a_tensor_is_said_all_at_once() {
     let (plan, _) = row(true, 0, 0.0, 0.0, "");
     let errors = plan
@@ -134,7 +196,7 @@ fn what_does_not_go_into_a_tensor_is_said_all_at_once() {
 
 #[test]
 fn accepted_types_are_the_documented_ones() {
-    let accepted = |tensor: TensorDtype| Dtype::ALL.map(|dtype| tensor.accepts(dtype));
+    let accepted = |tensor: TensorDtype| DTYPES.map(|dtype| tensor.accepts(dtype));
     assert_eq!(
         accepted(TensorDtype::Bool),
         [true, false, false, false, false]

@@ -188,6 +188,9 @@ fn scalar(dtype: Dtype) -> Value {
             json!({"type": "number", "minimum": f64::from(f32::MIN), "maximum": f64::from(f32::MAX)})
         }
         Dtype::String => json!({"type": "string", "maxLength": MAX_TEXT_CHARS}),
+        Dtype::List { of, length } => {
+            json!({"type": "array", "items": scalar(of.into()), "maxItems": length})
+        }
     }
 }
 

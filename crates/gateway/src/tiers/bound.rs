@@ -189,10 +189,10 @@ impl BoundInput {
         {
             return Err(BindError {
                 message: format!(
-                    "the input `{tensor}` of `{model}` has the shape {dims:?}, but {width} features are named for it"
+                    "the input `{tensor}` of `{model}` has the shape {dims:?}, but the features that are named for it fill {width} elements"
                 ),
                 hint: Some(format!(
-                    "compare gavel.features.{tensor} with the model's input"
+                    "compare gavel.features.{tensor} with the model's input; a feature fills one element, a list as many as its dtype says"
                 )),
             });
         }

@@ -121,6 +121,9 @@ fn bind(condition: &Condition, plan: &Plan) -> Result<BoundCondition, BindError>
             Check::Compare(*comparison, *number)
         }
         Test::Compare(..) => return Err(mismatch(feature, dtype, "a number")),
+        Test::In { values, .. } if dtype.is_list() => {
+            return Err(mismatch(feature, dtype, kinds(values)));
+        }
         Test::In { values, negated } if dtype == Dtype::String => {
             let texts = values
                 .iter()
@@ -167,9 +170,10 @@ fn kinds(values: &[Literal]) -> &'static str {
 }
 
 fn mismatch(feature: &str, dtype: Dtype, tested: &str) -> BindError {
+    let list = || "a rule may only ask whether a list is missing".to_owned();
     BindError {
         message: format!("`{feature}` is {dtype}, but it is compared with {tested}"),
-        hint: None,
+        hint: dtype.is_list().then(list),
     }
 }
 

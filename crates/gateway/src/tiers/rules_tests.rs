@@ -19,6 +19,7 @@ entity = "user_id"
 ttl = "1d"
 [views.user.features]
 visits = { dtype = "int64", default = 3 }
+last = { dtype = "int64[2]", default = 0 }
 "#;
 
 fn plan() -> Plan {
@@ -44,6 +45,7 @@ fn plan() -> Plan {
         "request.currency",
         "request.present",
         "user.visits",
+        "user.last",
     ];
     Plan::compile(&Catalog::parse(FEATURES).unwrap(), &schema, &names).unwrap()
 }
@@ -95,6 +97,7 @@ async fn the_first_row_that_holds_answers() {
         ("'user.visits' = { missing = true }", true),
         ("'user.visits' = { missing = false }", false),
         ("'user.visits' = { eq = 3 }", true), // its default
+        ("'user.last' = { missing = true }", true),
         (
             "'request.amount' = { gt = 1 }, 'request.currency' = { eq = 'USD' }",
             false,
@@ -125,6 +128,14 @@ fn a_test_of_another_type_is_refused() {
         (
             "'request.present' = { eq = 1 }",
             "is bool, but it is compared with a number",
+        ),
+        (
+            "'user.last' = { lt = 1 }",
+            "is int64[2], but it is compared with a number",
+        ),
+        (
+            "'user.last' = { in = [0, 1] }",
+            "is int64[2], but it is compared with values of another type",
         ),
         ("'nothing' = { missing = true }", "is not a feature"),
     ] {

@@ -353,14 +353,20 @@ fn feature_lists() {
         )],
     );
     check(
-        &[Replace(file, "amount, card.count", "amount")],
+        &[Replace(
+            file,
+            "amount, card.count",
+            "amount, card.count, card.sum",
+        )],
         &[(
             Error,
             "primary/config.pbtxt:7",
             key,
-            &["2 features", "3 columns"],
+            &["4 features", "3 columns"],
         )],
     );
+    // One of them may be a list.
+    check(&[Replace(file, "amount, card.count", "amount")], &[]);
     let list = "parameters[\"gavel.features.features\"].value.string_value";
     check(
         &[Replace(file, "card.count", "")],
