@@ -15,10 +15,9 @@ use tokio::time::Instant;
 
 use crate::feature_row::{Cell, FeatureRow, StoreOutcome};
 use crate::plan::{Layout, Plan, ViewColumns};
-use crate::row::{Unreadable, decode, micros_since_epoch};
+use crate::row::{Field, Unreadable, decode, micros_since_epoch};
 use crate::schema::RequestRow;
 use crate::store::Store;
-use crate::value::Value;
 
 impl Plan {
     /// Assembles the features of one request.
@@ -75,16 +74,14 @@ impl FeatureRow {
         } = &self.layout.views[place];
         let cells = &mut self.cells;
         let read = decode(view, bytes, |feature, field| {
-            if let (Some(column), Some(field)) = (columns[feature], field) {
-                let value = view.features[feature].sized(field.to_value());
-                if value.is_finite() {
-                    cells[column.index()] = Cell::present(value);
-                }
+            if let Some(column) = columns[feature] {
+                let value = field.map(Field::to_value);
+                cells[column.index()].take(&view.features[feature], value);
             }
         });
         match read {
             Ok(event_time) => {
-                cells[self.layout.view_cell(place)] = Cell::present(Value::Bool(true));
+                cells[self.layout.view_cell(place)] = Cell::found(Some(event_time));
                 let age_micros = now.saturating_sub(event_time);
                 if view.ttl_micros.is_some_and(|ttl| age_micros > ttl) {
                     for column in columns.iter().flatten() {

@@ -27,7 +27,7 @@ mod transform;
 mod value;
 
 pub use catalog::{Catalog, Problem};
-pub use feature_row::{FeatureRow, StoreOutcome};
+pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};
 pub use plan::{ColumnId, Plan, PlanError};
 pub use row::Row;
 pub use schema::{EntityField, InputField, RequestRow, RequestSchema};

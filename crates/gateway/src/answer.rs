@@ -51,6 +51,8 @@ pub struct Scores {
 pub struct FeatureHealth {
     /// Not found: their defaults were used.
     pub missing: Vec<String>,
+    /// Stored as null: their defaults were used.
+    pub null: Vec<String>,
     /// Older than their view's ttl: their values were used.
     pub stale: Vec<String>,
 }

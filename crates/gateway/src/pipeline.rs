@@ -86,6 +86,7 @@ pub async fn decide(
     };
     let health = FeatureHealth {
         missing: features.missing().map(str::to_owned).collect(),
+        null: features.null().map(str::to_owned).collect(),
         stale: features.stale().map(str::to_owned).collect(),
     };
     let action = Arc::clone(&verdict.action);

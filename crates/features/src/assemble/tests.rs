@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::feature_row::{Source, Status};
 use crate::load::parse_line;
 use crate::schema::{EntityField, InputField, RequestSchema};
 use crate::tensor::TensorDtype;
@@ -208,13 +209,97 @@ async fn an_old_row_is_used_and_masked_as_stale() {
 }
 
 #[tokio::test]
-async fn a_null_is_missing_while_its_row_is_not() {
+async fn a_null_holds_its_default_while_its_row_is_there() {
     let bench = Bench::new();
     bench.put(r#"{"view":"card","entity":{"card_id":"4022"},"values":{"country":"CH","txn_count_24h":null}}"#).await;
     let row = bench.assemble(&request("4022", None)).await;
     assert!(!row.view_missing("card"));
     assert!(row.is_missing(bench.plan.column("card.txn_count_24h").unwrap()));
+    assert_eq!(bench.value(&row, "card.txn_count_24h"), Value::Float32(0.5));
     assert_eq!(bench.value(&row, "country_index"), Value::Int64(1));
+    // The mean is null because the row does not say it. What is derived from it is missing itself.
+    assert_eq!(
+        row.null().collect::<Vec<_>>(),
+        ["card.txn_count_24h", "card.txn_amount_mean_30d"]
+    );
+    let missing: Vec<&str> = row.missing().collect();
+    assert!(missing.contains(&"amount_over_card_mean"));
+    assert!(!missing.contains(&"card.txn_count_24h"));
+}
+
+#[tokio::test]
+async fn every_column_says_what_is_known_of_it() {
+    let bench = Bench::new();
+    let stored = CARD.replace("\"country\":\"DE\"", "\"country\":null");
+    bench.put(&stored.replace("2019-08-30", "2019-05-30")).await;
+    let row = bench.assemble(&request("4022", None)).await;
+    let event_time = humantime::parse_rfc3339("2019-05-30T10:00:00Z").unwrap();
+    let event_time = micros_since_epoch(event_time);
+    assert_eq!(row.event_time_us("card"), Some(event_time));
+    assert_eq!(row.event_time_us("store"), None);
+    assert_eq!(row.event_time_us("no such view"), None);
+    let column = |name: &str| row.columns().find(|column| column.name == name).unwrap();
+    for (name, value, status, source, time) in [
+        (
+            "request.amount",
+            Value::Float64(30.0),
+            Status::Present,
+            Source::Request,
+            None,
+        ),
+        (
+            "request.timestamp",
+            Value::Int64(0),
+            Status::Missing,
+            Source::Request,
+            None,
+        ),
+        (
+            "card.txn_count_24h",
+            Value::Float32(3.0),
+            Status::Stale,
+            Source::View("card"),
+            Some(event_time),
+        ),
+        (
+            "card.country",
+            Value::String("??".into()),
+            Status::Null,
+            Source::View("card"),
+            Some(event_time),
+        ),
+        (
+            "store.risk",
+            Value::Float64(0.25),
+            Status::Missing,
+            Source::View("store"),
+            None,
+        ),
+        (
+            "amount_over_card_mean",
+            Value::Float64(2.5),
+            Status::Present,
+            Source::Derived,
+            None,
+        ),
+        (
+            "country_index",
+            Value::Int64(0),
+            Status::Missing,
+            Source::Derived,
+            None,
+        ),
+    ] {
+        let found = column(name);
+        assert_eq!((found.value, found.status), (&value, status), "{name}");
+        assert_eq!(
+            (found.source, found.event_time_us),
+            (source, time),
+            "{name}"
+        );
+    }
+    let names: Vec<&str> = row.columns().map(|column| column.name).collect();
+    assert_eq!(names, bench.plan.features().collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -289,7 +374,7 @@ async fn a_list_has_the_length_of_its_type_whatever_was_stored() {
     let store = Store::open(&format!("embedded:{}", folder.path().display())).unwrap();
     let int64s = |numbers: &[i64]| Value::List(numbers.iter().copied().map(Value::Int64).collect());
     let floats = |numbers: [f32; 2]| Value::List(numbers.map(Value::Float32).into());
-    for (stored, last, vector, missing) in [
+    for (stored, last, vector, null) in [
         (
             r#"{"last":[7],"vector":[1.5]}"#,
             int64s(&[7, -2, -3]),
@@ -327,6 +412,6 @@ async fn a_list_has_the_length_of_its_type_whatever_was_stored() {
             (last, vector),
             "{stored}"
         );
-        assert_eq!(row.missing().count(), missing, "{stored}");
+        assert_eq!(row.null().count(), null, "{stored}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{ColumnId, InputColumn, Layout, PlanError, ViewColumns};
+use super::{ColumnId, InputColumn, Layout, Origin, PlanError, ViewColumns};
 use crate::catalog::{Catalog, Reference, mismatch};
 use crate::feature_row::Cell;
 use crate::schema::{InputField, RequestSchema};
@@ -105,9 +105,8 @@ impl Compiler<'_> {
             Some(default) => Cell::missing(default.clone()),
             None => Cell::void(dtype.zero()),
         };
-        let column = self
-            .layout
-            .push(format!("request.{field}").into(), *dtype, blank);
+        let name = format!("request.{field}").into();
+        let column = self.layout.push(name, *dtype, Origin::Request, blank);
         self.layout.inputs.push(InputColumn {
             column,
             input: place,
@@ -127,9 +126,10 @@ impl Compiler<'_> {
         let view = &self.catalog.views[view];
         let stored = &view.features[feature];
         let name = Arc::from(format!("{}.{}", view.name, stored.name));
+        let blank = Cell::missing(stored.default.clone());
         let column = self
             .layout
-            .push(name, stored.dtype, Cell::missing(stored.default.clone()));
+            .push(name, stored.dtype, Origin::View(place), blank);
         self.layout.views[place].columns[feature] = Some(column);
         Some(column)
     }

@@ -44,12 +44,22 @@ impl ColumnId {
 pub(crate) struct Layout {
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) dtypes: Vec<Dtype>,
+    pub(crate) origins: Vec<Origin>,
     /// A row of which nothing is known: every default, every flag of a missing value, and a cell
     /// more for each view.
     pub(crate) blank: Vec<Cell>,
     pub(crate) inputs: Vec<InputColumn>,
     pub(crate) views: Vec<ViewColumns>,
     pub(crate) derived: Vec<DerivedColumn>,
+}
+
+/// Who fills a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Request,
+    /// The view of this place in [`Layout::views`].
+    View(usize),
+    Derived,
 }
 
 /// A column that the request fills.
@@ -116,8 +126,7 @@ impl Plan {
 
     /// Whether any column reads a stored row of `view`, those that are derived from one included.
     pub fn reads_view(&self, view: &str) -> bool {
-        let mut read = self.layout.views.iter();
-        read.any(|columns| *columns.view.name == *view)
+        self.layout.place_of(view).is_some()
     }
 
     /// The names of the columns, in order.
@@ -136,8 +145,15 @@ impl Layout {
         self.names.len() + place
     }
 
-    fn push(&mut self, name: Arc<str>, dtype: Dtype, blank: Cell) -> ColumnId {
+    /// Which of the layout's views has this name.
+    pub(crate) fn place_of(&self, view: &str) -> Option<usize> {
+        let mut views = self.views.iter();
+        views.position(|columns| *columns.view.name == *view)
+    }
+
+    fn push(&mut self, name: Arc<str>, dtype: Dtype, origin: Origin, blank: Cell) -> ColumnId {
         let column = ColumnId(self.names.len() as u32);
+        self.origins.push(origin);
         self.names.push(name);
         self.dtypes.push(dtype);
         self.blank.push(blank);
@@ -151,7 +167,12 @@ impl Layout {
         default: &Value,
         inputs: Vec<ColumnId>,
     ) -> ColumnId {
-        let column = self.push(name, transform.dtype(), Cell::present(default.clone()));
+        let column = self.push(
+            name,
+            transform.dtype(),
+            Origin::Derived,
+            Cell::present(default.clone()),
+        );
         self.derived.push(DerivedColumn {
             column,
             transform: transform.clone(),

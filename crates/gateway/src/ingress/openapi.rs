@@ -217,8 +217,8 @@ fn answer() -> Value {
         "features": {
             "type": "object",
             "additionalProperties": false,
-            "required": ["missing", "stale"],
-            "properties": {"missing": texts, "stale": texts},
+            "required": ["missing", "null", "stale"],
+            "properties": {"missing": texts, "null": texts, "stale": texts},
         },
         "timings_us": {
             "type": "object",

@@ -98,6 +98,7 @@ pub fn response(answer: Answer) -> v1::DecideResponse {
             .collect(),
         features: Some(v1::FeatureHealth {
             missing: answer.features.missing,
+            null: answer.features.null,
             stale: answer.features.stale,
         }),
         reasons: answer

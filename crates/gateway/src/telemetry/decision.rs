@@ -21,6 +21,7 @@ pub struct DecisionMetrics {
     features: Histogram,
     policy: Histogram,
     missing: PerFeature,
+    null: PerFeature,
     stale: PerFeature,
     /// In the order of [`STORE_OUTCOMES`].
     store: [Counter; STORE_OUTCOMES.len()],
@@ -107,6 +108,7 @@ impl DecisionMetrics {
             features: stage("features"),
             policy: stage("policy"),
             missing: PerFeature::new("gavel_features_missing_total"),
+            null: PerFeature::new("gavel_features_null_total"),
             stale: PerFeature::new("gavel_features_stale_total"),
             store: STORE_OUTCOMES.map(|(_, outcome)| {
                 counter!(
@@ -166,6 +168,7 @@ impl DecisionMetrics {
         self.features.record(answer.timings_us.features);
         self.policy.record(answer.timings_us.policy);
         self.missing.count(&self.decision, &answer.features.missing);
+        self.null.count(&self.decision, &answer.features.null);
         self.stale.count(&self.decision, &answer.features.stale);
     }
 

@@ -139,6 +139,10 @@ fn describe() {
         "Features that were not found; their defaults were used."
     );
     describe_counter!(
+        "gavel_features_null_total",
+        "Features of which null is stored; their defaults were used."
+    );
+    describe_counter!(
         "gavel_features_stale_total",
         "Features older than their view's ttl."
     );
