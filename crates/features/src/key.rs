@@ -6,12 +6,47 @@
 //!         | 'i' i64 LE                an int64 key
 //! ```
 //! A view's name holds no colon and every value says its type and its length, so two different
-//! (view, entity) pairs never share a key. The `1` is the version of the layout.
+//! (view, entity) pairs never share a key. The `1` is the version of the layout. The state of a view
+//! from events is under the same key as a row would be: a view has the one or the other.
+//!
+//! `gavel:note:NAME` holds a writer's note on its progress.
+
+use std::fmt;
 
 use crate::value::Value;
 
-/// What every key of ours begins with; also a key that is never written, which probes ask for.
+/// What every row's key begins with; also a key that is never written, which probes ask for.
 pub(crate) const PREFIX: &str = "gavel:1:";
+/// What the key of a writer's note begins with, which no row's does.
+const NOTE_PREFIX: &str = "gavel:note:";
+
+/// Where the state of one entity of a view from events is kept: made by
+/// [`Catalog::state_key`](crate::Catalog::state_key).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateKey(Box<[u8]>);
+
+impl StateKey {
+    pub(crate) fn new(view: &str, entity: &[Value]) -> Self {
+        let mut bytes = Vec::with_capacity(64);
+        write(&mut bytes, view, entity);
+        StateKey(bytes.into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+/// The key of a writer's note.
+pub(crate) fn note(name: &str) -> Vec<u8> {
+    [NOTE_PREFIX, name].concat().into_bytes()
+}
 
 /// Appends the key of `entity` in `view`. Only strings and int64s are entity keys: the plan and
 /// the loader have checked the types.
@@ -62,6 +97,11 @@ impl Keys {
         self.ends.push(self.bytes.len());
     }
 
+    fn push_key(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+    }
+
     /// The one key that is never written.
     pub(crate) fn probe() -> Self {
         Keys {
@@ -79,6 +119,16 @@ impl Keys {
         starts
             .zip(&self.ends)
             .map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
+impl<'k> FromIterator<&'k [u8]> for Keys {
+    fn from_iter<I: IntoIterator<Item = &'k [u8]>>(all: I) -> Self {
+        let mut keys = Keys::with_capacity(0);
+        for key in all {
+            keys.push_key(key);
+        }
+        keys
     }
 }
 

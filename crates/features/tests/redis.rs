@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::Bench;
-use features::{StoreError, StoreOutcome};
+use features::{StoreError, StoreOutcome, Value, load::parse_line};
 use testkit::Redis;
 use tokio::time::{Instant, sleep};
 
@@ -101,6 +101,43 @@ async fn bytes_that_are_no_row_are_missing_and_counted() {
     assert_eq!(row.store(), StoreOutcome::Answered);
     assert!(row.view_missing("card") && row.view_missing("store"));
     assert_eq!(row.discarded_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_row_from_before_1970_is_older_than_any_of_today() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(2).await;
+    let catalog = &bench.catalog;
+    let key = catalog.state_key("card", &[Value::String("1".into())]);
+    let stored = bench.store.read_states(&[key.unwrap()]).await.unwrap();
+    let mut bytes = stored[0].clone().unwrap();
+    let key: &[u8] = b"gavel:1:card:s\x01\0\0\x001";
+    for (micros, older) in [(-1_i64, 0), (i64::MIN, 0), (i64::MAX, 1)] {
+        bytes[9..17].copy_from_slice(&micros.to_le_bytes());
+        command(&redis, &[b"SET", key, &bytes]);
+        let line = r#"{"view":"card","entity":{"card_id":"1"},"event_time":"1970-01-01T00:00:00Z","values":{"n":5}}"#;
+        let row = parse_line(catalog, line).unwrap();
+        let written = bench.store.put(catalog, &[row]).await.unwrap();
+        assert_eq!(written.older, older, "{micros}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_its_scripts_is_sent_them_again() {
+    let redis = Redis::start();
+    let bench = Bench::new(&redis.url());
+    bench.fill(100).await;
+    command(&redis, &[b"SCRIPT", b"FLUSH"]);
+    bench.fill(100).await;
+    command(&redis, &[b"CONFIG", b"RESETSTAT"]);
+    bench.fill(100).await;
+    let statistics = command(&redis, &[b"INFO", b"commandstats"]);
+    assert!(
+        statistics.contains("cmdstat_evalsha:calls=7,"),
+        "{statistics}"
+    );
+    assert!(!statistics.contains("cmdstat_eval:"), "{statistics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,7 +20,7 @@ const SHOWN: usize = 20;
 /// What came of a load.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Rows now in the store.
+    /// Rows now in the store, less those that were older than what was there.
     pub written: usize,
     /// Lines that are no row; each was reported with its number.
     pub refused: usize,
@@ -74,11 +74,10 @@ async fn put(
     store: &Store,
     batch: &mut Vec<features::Row>,
 ) -> Result<usize, Failure> {
-    store
+    let put = store
         .put(catalog, batch)
         .await
         .map_err(|error| Failure(format!("the rows were not written: {error}")))?;
-    let written = batch.len();
     batch.clear();
-    Ok(written)
+    Ok(put.written)
 }

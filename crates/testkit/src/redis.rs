@@ -15,7 +15,8 @@ use crate::{port::free_port, process::Process};
 const START_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const MISSING: &str = "run `make test-deps`, which installs redis-server";
 
-/// A redis-server on a free port, empty and without persistence. It is killed on drop.
+/// A redis-server on a free port, empty and, unless it is said, without persistence. It is killed
+/// on drop.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
@@ -37,6 +38,19 @@ impl Redis {
     /// If redis-server is missing, ends, or does not answer in time, with the end of its log.
     pub fn start() -> Self {
         Self::launch(folder(), None, &[])
+    }
+
+    /// Likewise, but whatever it has acknowledged is there again after a kill and
+    /// [`restart`](Self::restart).
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_durable() -> Self {
+        Self::launch(
+            folder(),
+            None,
+            &["--appendonly", "yes", "--appendfsync", "always"],
+        )
     }
 
     /// Likewise, with TLS only, on a certificate for `localhost` and `127.0.0.1` of an authority
@@ -132,7 +146,7 @@ impl Redis {
         self.process.kill();
     }
 
-    /// Starts it again on the same port, empty, and waits until it answers.
+    /// Starts it again on the same port, empty unless it is durable, and waits until it answers.
     ///
     /// # Panics
     /// As [`Self::start`].

@@ -24,6 +24,7 @@ pub use problem::Problem;
 use problem::Report;
 use reader::Table;
 
+use crate::key::StateKey;
 use crate::transform::Transform;
 use crate::value::{Dtype, Value};
 
@@ -116,6 +117,16 @@ impl Catalog {
 
     pub(crate) fn view(&self, name: &str) -> Option<&Arc<View>> {
         self.views.iter().find(|view| &*view.name == name)
+    }
+
+    /// The key of an entity of a view from events; `None` if there is no such view, or the entity
+    /// is not of its types.
+    pub fn state_key(&self, view: &str, entity: &[Value]) -> Option<StateKey> {
+        let view = self.view(view)?;
+        let mut typed = view.entities.iter().zip(entity);
+        let fits = view.entities.len() == entity.len()
+            && typed.all(|((_, dtype), value)| value.is_of(*dtype));
+        fits.then(|| StateKey::new(&view.name, entity))
     }
 
     /// Where `name` leads; `None` for a name that is not defined here. Whether a request has the

@@ -12,10 +12,12 @@
 //! A store that is slow or down is an ordinary event here: it is an outcome, not an error, and
 //! costs a request at most its slice.
 
+mod change;
 mod embedded;
 mod error;
 mod link;
 mod redis;
+mod writing;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,11 +25,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 pub use error::StoreError;
+pub use writing::{StateWrite, Written};
 
-use crate::catalog::Catalog;
 use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::{self, Keys};
-use crate::row::Row;
 use crate::schema::RequestRow;
 use embedded::Embedded;
 use link::{Link, ReadFailure};
@@ -87,34 +88,6 @@ impl Store {
             Backend::Redis { kind, .. } => kind,
             #[cfg(test)]
             Backend::Scripted(_) => "scripted",
-        }
-    }
-
-    /// Writes rows; of several for one key the last stays, and it replaces what was stored.
-    ///
-    /// # Errors
-    /// [`StoreError::OtherCatalog`] for a row that was not made from this catalog's definitions,
-    /// before anything is written; else what the store says.
-    pub async fn put(&self, catalog: &Catalog, rows: &[Row]) -> Result<(), StoreError> {
-        let mut encoded = Vec::with_capacity(rows.len());
-        for row in rows {
-            if catalog
-                .view(row.view())
-                .is_none_or(|view| **view != *row.view)
-            {
-                return Err(StoreError::OtherCatalog {
-                    view: row.view().to_owned(),
-                });
-            }
-            let mut key = Vec::new();
-            key::write(&mut key, row.view(), &row.entity);
-            encoded.push((key, row.encode()));
-        }
-        match &self.backend {
-            Backend::Embedded(embedded) => embedded.write(encoded).await,
-            Backend::Redis { link, .. } => link.write(&encoded).await,
-            #[cfg(test)]
-            Backend::Scripted(link) => link.write(&encoded).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::catalog::Catalog;
 use crate::load::parse_line;
 use crate::plan::Plan;
 use crate::schema::{EntityField, RequestSchema};

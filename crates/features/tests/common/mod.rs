@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod states;
+
 use std::time::{Duration, SystemTime};
 
 use features::{

@@ -28,10 +28,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::StoreError;
+use super::change::Change;
 use crate::key::Keys;
 use keeper::Keeper;
 use session::Session;
@@ -48,12 +50,14 @@ pub(super) trait Wire: Send + Sync + 'static {
     fn read(&self, keys: &Keys) -> impl Future<Output = Result<Values, WireError>> + Send;
     /// Whether a read could succeed.
     fn probe(&self) -> impl Future<Output = Result<(), WireError>> + Send;
-    fn write(&self, rows: &[Pair]) -> impl Future<Output = Result<(), WireError>> + Send;
+    /// Makes each change that its guard allows, of keys that come once; says which it made.
+    fn write(
+        &self,
+        changes: &[Change<'_>],
+    ) -> impl Future<Output = Result<Vec<bool>, WireError>> + Send;
 }
 
 pub(super) type Values = Vec<Option<Vec<u8>>>;
-/// A key and its value.
-pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 #[derive(Clone, Debug)]
 pub(super) struct WireError {
@@ -82,8 +86,8 @@ const TIMER_RESOLUTION: Duration = Duration::from_millis(2);
 const WRITE_CONNECT: Duration = Duration::from_secs(5);
 const WRITE_ANSWER: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(2);
-/// Rows in one command: few enough that reads in between do not wait long.
-const ROWS_PER_WRITE: usize = 256;
+/// Keys in one call of a writer: few enough that reads in between do not wait long.
+const KEYS_PER_CALL: usize = 256;
 
 pub(super) struct Link<D: Dial> {
     state: watch::Receiver<State<D::Wire>>,
@@ -146,44 +150,65 @@ impl<D: Dial> Link<D> {
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         match self.read(&Keys::probe(), Instant::now() + PING).await {
             Ok(_) => Ok(()),
-            Err(ReadFailure::Unavailable(why)) => Err(StoreError::Unavailable {
-                why: why.to_string(),
-            }),
-            Err(ReadFailure::TimedOut) => Err(StoreError::Unavailable {
-                why: format!("no answer within {PING:?}"),
-            }),
+            Err(ReadFailure::Unavailable(why)) => Err(unavailable(why.to_string())),
+            Err(ReadFailure::TimedOut) => Err(unavailable(format!("no answer within {PING:?}"))),
         }
     }
 
-    pub(super) async fn write(&self, rows: &[Pair]) -> Result<(), StoreError> {
-        for rows in rows.chunks(ROWS_PER_WRITE) {
+    /// Reads for a writer, which has no slice: all calls side by side.
+    pub(super) async fn fetch(&self, keys: &[&[u8]]) -> Result<Values, StoreError> {
+        let until = Instant::now() + WRITE_ANSWER;
+        let calls = keys.chunks(KEYS_PER_CALL).map(|keys| async move {
+            let keys: Keys = keys.iter().copied().collect();
+            self.read(&keys, until)
+                .await
+                .map_err(|failure| match failure {
+                    ReadFailure::Unavailable(why) => unavailable(why.to_string()),
+                    ReadFailure::TimedOut => {
+                        unavailable(format!("no answer within {WRITE_ANSWER:?}"))
+                    }
+                })
+        });
+        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
+    }
+
+    /// Makes the changes that their guards allow, and says which those are. A key comes once.
+    pub(super) async fn write(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, StoreError> {
+        let mut done = Vec::with_capacity(changes.len());
+        for changes in changes.chunks(KEYS_PER_CALL) {
+            done.extend(self.call(changes).await?);
+        }
+        Ok(done)
+    }
+
+    async fn call(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, StoreError> {
+        // A server that closed the connection may have done as told, and may not.
+        let mut again = changes.iter().all(|change| change.guard.may_repeat());
+        loop {
             let session = match timeout(WRITE_CONNECT, self.session()).await {
                 Ok(Ok(session)) => session,
-                Ok(Err(ReadFailure::Unavailable(why))) => {
-                    return Err(StoreError::Unavailable {
-                        why: why.to_string(),
-                    });
-                }
+                Ok(Err(ReadFailure::Unavailable(why))) => return Err(unavailable(why.to_string())),
                 Ok(Err(ReadFailure::TimedOut)) | Err(_) => {
-                    let why = format!("no connection within {WRITE_CONNECT:?}");
-                    return Err(StoreError::Unavailable { why });
+                    return Err(unavailable(format!(
+                        "no connection within {WRITE_CONNECT:?}"
+                    )));
                 }
             };
-            match timeout(WRITE_ANSWER, session.wire.write(rows)).await {
-                Ok(Ok(())) => session.answered(),
-                Ok(Err(error)) => {
-                    if error.broken {
-                        session.failed(&error);
+            match timeout(WRITE_ANSWER, session.wire.write(changes)).await {
+                Ok(Ok(done)) => {
+                    session.answered();
+                    return Ok(done);
+                }
+                Ok(Err(error)) if error.broken => {
+                    session.failed(&error);
+                    if !std::mem::take(&mut again) {
+                        return Err(unavailable(error.why));
                     }
-                    return Err(StoreError::Write { why: error.why });
                 }
-                Err(_) => {
-                    let why = format!("no answer within {WRITE_ANSWER:?}");
-                    return Err(StoreError::Unavailable { why });
-                }
+                Ok(Err(error)) => return Err(StoreError::Write { why: error.why }),
+                Err(_) => return Err(unavailable(format!("no answer within {WRITE_ANSWER:?}"))),
             }
         }
-        Ok(())
     }
 
     /// The session of the present, as soon as there is one or it is known that there is none.
@@ -210,6 +235,10 @@ impl<D: Dial> Link<D> {
         // The state that ended the wait, looked at again: a session may have ended just now.
         present(&state).unwrap_or_else(|| Err(ReadFailure::Unavailable("connection lost".into())))
     }
+}
+
+fn unavailable(why: String) -> StoreError {
+    StoreError::Unavailable { why }
 }
 
 /// What a state means for a request; `None` means: wait for the next.

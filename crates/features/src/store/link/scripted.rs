@@ -1,12 +1,14 @@
 //! A server that does as a test says, for exact times on a paused clock.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Dial, Link, Pair, Values, Wire, WireError};
+use super::{Dial, Link, Values, Wire, WireError};
 use crate::key::Keys;
+use crate::store::change::Change;
 use crate::store::{Backend, Store};
 
 /// What the server does with whatever comes, until told otherwise.
@@ -33,7 +35,7 @@ pub(crate) struct Script {
 struct Shared {
     dial: Mood,
     read: Mood,
-    rows: Vec<Pair>,
+    rows: HashMap<Vec<u8>, Vec<u8>>,
     dials: usize,
     /// Reads that asked for rows: probes are not among them.
     reads: usize,
@@ -45,7 +47,7 @@ impl Script {
         let shared = Shared {
             dial: at_once.clone(),
             read: at_once,
-            rows: Vec::new(),
+            rows: HashMap::new(),
             dials: 0,
             reads: 0,
         };
@@ -127,19 +129,23 @@ impl Wire for Script {
         };
         Script::act(mood).await?;
         let rows = &self.shared.lock().unwrap().rows;
-        let stored = |key: &[u8]| rows.iter().rev().find(|(known, _)| known == key);
-        Ok(keys
-            .iter()
-            .map(|key| stored(key).map(|(_, value)| value.clone()))
-            .collect())
+        Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
     }
 
     async fn probe(&self) -> Result<(), WireError> {
         Wire::read(self, &Keys::probe()).await.map(drop)
     }
 
-    async fn write(&self, rows: &[Pair]) -> Result<(), WireError> {
-        self.shared.lock().unwrap().rows.extend_from_slice(rows);
-        Ok(())
+    async fn write(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {
+        let rows = &mut self.shared.lock().unwrap().rows;
+        let mut write = |change: &Change<'_>| {
+            let stored = rows.get(change.key).map(Vec::as_slice);
+            let allowed = change.guard.allows(stored, change.value);
+            if allowed {
+                rows.insert(change.key.to_vec(), change.value.to_vec());
+            }
+            allowed
+        };
+        Ok(changes.iter().map(&mut write).collect())
     }
 }

@@ -1,7 +1,8 @@
 //! Redis: one server or a cluster, with or without TLS.
 //!
 //! All rows of a request are read with one `MGET`; on a cluster it is still one call of the client,
-//! which asks the nodes side by side. Rows are written with `MSET`.
+//! which asks the nodes side by side. Writes compare and set inside the server, with a script of many
+//! keys; on a cluster, with one a key, side by side.
 //!
 //! A pool (deadpool-redis) owns the connections, and the link borrows a few of them for as long as
 //! it is up: a pool checks a connection with a `PING` whenever it lends it, so lending one to each
@@ -10,6 +11,7 @@
 //! its reply off the wire, so the next caller never sees it. Given back after a failure, a
 //! connection that still answers is lent again, and a dead one is replaced.
 
+mod script;
 mod url;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,9 +19,12 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, cmd};
 use deadpool_redis::{PoolError, Runtime, cluster};
+use futures::future::try_join_all;
 
-use super::link::{Dial, Pair, Values, Wire, WireError};
+use super::change::Change;
+use super::link::{Dial, Values, Wire, WireError};
 use crate::key::Keys;
+use script::By;
 pub(super) use url::{Address, SCHEMES, is_redis, parse, redact};
 
 /// Connections that requests share. More than one, so that a long reply does not hold up all. The
@@ -31,6 +36,8 @@ const CONNECT_CLUSTER: Duration = Duration::from_secs(4);
 const CHECK: Duration = Duration::from_millis(250);
 /// Commands that may wait to be written to one connection.
 const PIPELINE: usize = 1024;
+/// Nothing else is served while a script runs: this many keys take a fraction of a millisecond.
+const KEYS_PER_SCRIPT: usize = 32;
 
 /// Pools of connections; nothing is connected yet.
 pub(super) enum RedisDial {
@@ -129,37 +136,61 @@ impl Wire for Lent {
         }
     }
 
-    async fn write(&self, rows: &[Pair]) -> Result<(), WireError> {
-        let mut command = cmd("MSET");
-        for (key, value) in rows {
-            command.arg(key).arg(value);
-        }
-        self.query(&command).await
+    async fn write(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {
+        // The keys of one call have to lie on one node.
+        let keys_per_call = match self {
+            Lent::Server { .. } => KEYS_PER_SCRIPT,
+            Lent::Cluster(_) => 1,
+        };
+        let calls = changes
+            .chunks(keys_per_call)
+            .map(|changes| self.run(changes));
+        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
     }
 }
 
 impl Lent {
+    /// Makes changes whose keys are on one server.
+    async fn run(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {
+        let mut answer = self.send(&script::call(changes, By::Digest)).await;
+        // The server has not seen the script yet, or has forgotten it: it has done nothing.
+        if let Err(error) = &answer
+            && error.code() == Some("NOSCRIPT")
+        {
+            answer = self.send(&script::call(changes, By::Text)).await;
+        }
+        let done: Vec<bool> = answer.map_err(|error| self.failed(&error))?;
+        if done.len() == changes.len() {
+            return Ok(done);
+        }
+        let why = format!("{} answers came for {} keys", done.len(), changes.len());
+        Err(WireError { why, broken: true })
+    }
+
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, WireError> {
+        self.send(command)
+            .await
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &RedisError) -> WireError {
+        WireError {
+            // A cluster's connection replaces the broken ones within by itself.
+            broken: matches!(self, Lent::Server { .. }) && error.is_unrecoverable_error(),
+            why: error.to_string(),
+        }
+    }
+
+    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self {
             Lent::Server { connections, next } => {
                 let turn = next.fetch_add(1, Ordering::Relaxed) % connections.len();
                 let mut connection = (*connections[turn]).clone();
-                command
-                    .query_async(&mut connection)
-                    .await
-                    .map_err(|error| WireError {
-                        broken: error.is_unrecoverable_error(),
-                        why: error.to_string(),
-                    })
+                command.query_async(&mut connection).await
             }
             Lent::Cluster(connection) => {
                 let mut connection = (**connection).clone();
-                // The cluster's connection replaces the broken ones within by itself.
-                let failed = |error: RedisError| WireError {
-                    broken: false,
-                    why: error.to_string(),
-                };
-                command.query_async(&mut connection).await.map_err(failed)
+                command.query_async(&mut connection).await
             }
         }
     }
