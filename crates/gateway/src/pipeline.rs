@@ -60,9 +60,10 @@ pub async fn decide(
     let assembling = Instant::now();
     let keep = bound.chain.in_process_cost();
     let until = deadline.slice(assembling, Some(decision.definition.feature_slice), keep);
+    let moment = decision.definition.moment(&row, SystemTime::now());
     let features = bound
         .plan
-        .assemble(&gateway.store, &row, SystemTime::now(), until)
+        .assemble(&gateway.store, &row, moment, until)
         .await;
     let assembled = assembling.elapsed();
     decision.metrics.assembled(&features);

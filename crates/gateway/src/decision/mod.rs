@@ -3,6 +3,7 @@
 //! This is the written form, checked on its own. Binding it to models and features (`binding`) and
 //! running it (`pipeline`) happen elsewhere.
 
+mod as_of;
 mod policy;
 mod request;
 pub(crate) mod rules;
@@ -14,11 +15,12 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use features::{Catalog, RequestSchema};
+use features::{Catalog, RequestRow, RequestSchema};
 
+use self::as_of::AsOf;
 pub use self::settings::check_settings;
 pub use self::{
     policy::{Policy, Verdict},
@@ -45,6 +47,8 @@ pub struct Definition {
     pub schema: RequestSchema,
     /// The most time that reading features may take.
     pub feature_slice: Duration,
+    /// Which input says at what moment the features are measured.
+    pub(crate) as_of: Option<AsOf>,
     /// Score names, in the order every tier reports them.
     pub scores: Arc<[Arc<str>]>,
     /// Tiers, best first; the last is rules.
@@ -62,6 +66,15 @@ pub struct Priority {
     pub feature: String,
     /// Where it is written, for messages.
     pub(crate) span: Range<usize>,
+}
+
+impl Definition {
+    /// The moment at which this request's features are measured: what it says itself, where the
+    /// decision lets it, or else `now`.
+    pub(crate) fn moment(&self, request: &RequestRow, now: SystemTime) -> SystemTime {
+        let said = self.as_of.and_then(|as_of| as_of.of(request));
+        said.unwrap_or(now)
+    }
 }
 
 /// All decisions of a folder and the features they share.
@@ -200,6 +213,7 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
     let schema = request::read(&mut root, &mut problems);
     let mut features = root.table("features", &mut problems);
     let feature_slice = features.duration("slice", &mut problems);
+    let as_of = AsOf::read(&mut features, &schema, &mut problems);
     features.finish(&mut problems);
     let default_score = name.as_ref().map_or_else(String::new, |n| n.value.clone());
     let tiers = root.tables("tiers", &mut problems);
@@ -239,6 +253,7 @@ fn read_file(file: &Path, report: &mut Report) -> Option<Definition> {
         budget: budget?.value,
         schema,
         feature_slice: feature_slice.map_or(Duration::from_millis(10), |slice| slice.value),
+        as_of,
         scores,
         tiers,
         policy: policy?,
