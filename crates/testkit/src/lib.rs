@@ -18,6 +18,7 @@
 
 mod cluster;
 mod http;
+mod kafka;
 mod port;
 mod process;
 mod proxy;
@@ -25,6 +26,9 @@ mod redis;
 mod triton;
 
 pub use cluster::RedisCluster;
+pub use kafka::Kafka;
+#[cfg(feature = "kafka-cluster")]
+pub use kafka::KafkaCluster;
 pub use port::free_port;
 pub use proxy::{Proxy, Target};
 pub use redis::Redis;
