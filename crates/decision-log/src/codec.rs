@@ -175,21 +175,21 @@ fn cell_flags(cell: &Cell) -> u8 {
         Status::Missing => 2,
         Status::Stale => 3,
     };
-    (status | u8::from(cell.void) << 2) << 4
+    status << 4
 }
 
 fn cell(take: &mut Take<'_>) -> Result<Cell, Malformed> {
     let head = take.u8()?;
-    let status = match head >> 4 & 3 {
+    let status = match head >> 4 {
         0 => Status::Present,
         1 => Status::Null,
         2 => Status::Missing,
-        _ => Status::Stale,
+        3 => Status::Stale,
+        _ => return Err(Malformed),
     };
     Ok(Cell {
         value: value(take, head & 0x0f, MAX_DEPTH)?,
         status,
-        void: head >> 6 & 1 == 1,
     })
 }
 

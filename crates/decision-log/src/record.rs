@@ -82,8 +82,6 @@ pub struct Cell {
     pub value: Value,
     /// Where it is from.
     pub status: Status,
-    /// It is its type's zero, because nobody said what to use instead.
-    pub void: bool,
 }
 
 /// Where a feature's value is from.

@@ -44,7 +44,7 @@ impl Plan {
 }
 
 impl FeatureRow {
-    fn blank(layout: Arc<Layout>) -> Self {
+    pub(crate) fn blank(layout: Arc<Layout>) -> Self {
         FeatureRow {
             cells: layout.blank.clone(),
             discarded_rows: 0,
@@ -53,7 +53,7 @@ impl FeatureRow {
         }
     }
 
-    fn take_inputs(&mut self, request: &RequestRow) {
+    pub(crate) fn take_inputs(&mut self, request: &RequestRow) {
         for column in &self.layout.inputs {
             if let Some(Some(value)) = request.inputs.get(column.input)
                 && value.is_finite()
@@ -98,7 +98,7 @@ impl FeatureRow {
         }
     }
 
-    fn derive(&mut self) {
+    pub(crate) fn derive(&mut self) {
         for derived in &self.layout.derived {
             let cells = &self.cells;
             let inputs = derived.inputs.iter().map(|column| &cells[column.index()]);

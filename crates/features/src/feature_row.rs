@@ -130,6 +130,17 @@ impl Cell {
         }
     }
 
+    /// A stored value, or its default, of which this was known.
+    pub(crate) fn with_status(value: Value, status: Status) -> Self {
+        let flags = match status {
+            Status::Present => 0,
+            Status::Null => MISSING | NULL,
+            Status::Missing => MISSING,
+            Status::Stale => STALE,
+        };
+        Cell { value, flags }
+    }
+
     /// Marks a stored value as older than its view's ttl; a missing one has no age.
     pub(crate) fn set_stale(&mut self) {
         if !self.is_missing() {

@@ -33,11 +33,7 @@ fn any_cell() -> impl Strategy<Value = Cell> {
         Just(Status::Missing),
         Just(Status::Stale)
     ];
-    (any_value(), status, any::<bool>()).prop_map(|(value, status, void)| Cell {
-        value,
-        status,
-        void,
-    })
+    (any_value(), status).prop_map(|(value, status)| Cell { value, status })
 }
 
 fn fields(names: Vec<Arc<str>>) -> Vec<Field> {
@@ -164,10 +160,10 @@ proptest! {
         for (a, b) in record.scores.iter().zip(&back.scores) {
             prop_assert_eq!(a.to_bits(), b.to_bits());
         }
-        let flags = |record: &Record| -> Vec<(Status, bool)> {
-            record.columns.iter().map(|cell| (cell.status, cell.void)).collect()
+        let statuses = |record: &Record| -> Vec<Status> {
+            record.columns.iter().map(|cell| cell.status).collect()
         };
-        prop_assert_eq!(flags(&record), flags(&back));
+        prop_assert_eq!(statuses(&record), statuses(&back));
         prop_assert_eq!((record.as_of_us, &record.views), (back.as_of_us, &back.views));
         prop_assert_eq!((record.late, record.in_sample), (back.late, back.in_sample));
     }
