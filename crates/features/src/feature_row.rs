@@ -31,6 +31,18 @@ pub enum StoreOutcome {
     Unavailable,
 }
 
+impl StoreOutcome {
+    /// The name in metrics and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreOutcome::NotAsked => "not_asked",
+            StoreOutcome::Answered => "answered",
+            StoreOutcome::TimedOut => "timed_out",
+            StoreOutcome::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What is known of a column's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {

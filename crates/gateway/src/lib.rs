@@ -42,6 +42,7 @@ pub mod telemetry;
 
 // The other commands, and how problems in files are read and shown.
 pub mod check;
+pub mod inspect;
 pub mod load;
 
 pub mod diagnostic;

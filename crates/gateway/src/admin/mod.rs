@@ -1,6 +1,8 @@
-//! The admin port: metrics, probes, why a tier is not ready, and which endpoints there are.
+//! The admin port: metrics, probes, why a tier is not ready, which endpoints there are, and what a
+//! decision sees.
 
 mod endpoints;
+mod features;
 
 use std::sync::{
     Arc,
@@ -48,6 +50,7 @@ pub fn routes(admin: Admin) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/admin/decisions", get(decisions))
+        .route("/admin/features", get(features::get))
         .route(
             "/admin/endpoints",
             get(endpoints::list)
@@ -103,7 +106,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Response {
 
 async fn not_found(uri: Uri) -> Response {
     let sentence = format!(
-        "there is no {} here; there are /metrics, /livez, /readyz, /admin/decisions and /admin/endpoints",
+        "there is no {} here; there are /metrics, /livez, /readyz, /admin/decisions, /admin/features and /admin/endpoints",
         uri.path()
     );
     refused(StatusCode::NOT_FOUND, &sentence)

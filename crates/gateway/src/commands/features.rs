@@ -14,8 +14,12 @@ use gateway::{
     serve::Failure,
 };
 
+use super::get::{self, Get};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// What a decision would see of some entities now: values, their status, age and source.
+    Get(Get),
     /// Load rows of JSON lines: {"view":"card","entity":{"card_id":"1"},"values":{"txn_count_24h":3}}
     Load {
         /// The file.
@@ -30,6 +34,7 @@ pub(crate) fn run(
     report: &mut Report,
 ) -> Result<String, Failure> {
     match command {
+        Command::Get(get) => super::with_runtime(get::run(get, config, report)),
         Command::Load { file } => super::with_runtime(load(config, &file, report)),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod features;
+pub(crate) mod get;
 pub(crate) mod serve;
 
 use gateway::serve::Failure;

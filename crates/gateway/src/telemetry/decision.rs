@@ -28,12 +28,12 @@ pub struct DecisionMetrics {
     discarded: Counter,
 }
 
-/// What became of the one call to the online store, as metrics name it.
-const STORE_OUTCOMES: [(StoreOutcome, &str); 4] = [
-    (StoreOutcome::NotAsked, "not_asked"),
-    (StoreOutcome::Answered, "answered"),
-    (StoreOutcome::TimedOut, "timed_out"),
-    (StoreOutcome::Unavailable, "unavailable"),
+/// What may become of the one call to the online store.
+const STORE_OUTCOMES: [StoreOutcome; 4] = [
+    StoreOutcome::NotAsked,
+    StoreOutcome::Answered,
+    StoreOutcome::TimedOut,
+    StoreOutcome::Unavailable,
 ];
 
 #[derive(Debug)]
@@ -110,10 +110,10 @@ impl DecisionMetrics {
             missing: PerFeature::new("gavel_features_missing_total"),
             null: PerFeature::new("gavel_features_null_total"),
             stale: PerFeature::new("gavel_features_stale_total"),
-            store: STORE_OUTCOMES.map(|(_, outcome)| {
+            store: STORE_OUTCOMES.map(|outcome| {
                 counter!(
                     "gavel_store_reads_total",
-                    "decision" => decision.to_string(), "outcome" => outcome
+                    "decision" => decision.to_string(), "outcome" => outcome.name()
                 )
             }),
             discarded: counter!(
@@ -127,7 +127,7 @@ impl DecisionMetrics {
     /// Counts what the online store gave.
     pub fn assembled(&self, row: &FeatureRow) {
         let outcomes = STORE_OUTCOMES.iter().zip(&self.store);
-        for (_, counter) in outcomes.filter(|((outcome, _), _)| *outcome == row.store()) {
+        for (_, counter) in outcomes.filter(|(outcome, _)| **outcome == row.store()) {
             counter.increment(1);
         }
         self.discarded.increment(u64::from(row.discarded_rows()));

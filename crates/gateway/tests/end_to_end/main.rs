@@ -6,6 +6,7 @@
 //! - `told.rs`: metrics, logs and probes;
 //! - `survival.rs`: Triton frozen, killed and back;
 //! - `endpoints.rs`: Tritons added, removed and killed while decisions are made;
+//! - `features.rs`: what a decision sees, and lists, nulls and moments on their way to it;
 //! - `store.rs`: the store gone and back, and across a restart of the gateway;
 //! - `lifecycle.rs`: models that come, change and do not fit;
 //! - `overload.rs`: more than the process keeps up with;
@@ -22,6 +23,7 @@ mod support;
 mod answers;
 mod budgets;
 mod endpoints;
+mod features;
 mod lifecycle;
 mod overload;
 mod shared;

@@ -1,0 +1,73 @@
+//! `gavel features get`.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use features::{Store, StoreError};
+use gateway::{
+    config::Config,
+    diagnostic::Report,
+    inspect::{self, Asked},
+    serve::Failure,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The decision whose features are meant.
+    #[arg(long)]
+    decision: String,
+    /// An entity's key; once for each entity of the decision.
+    #[arg(long = "entity", value_name = "NAME=KEY", value_parser = pair)]
+    entities: Vec<(String, String)>,
+    /// What a caller would send; what is left out is missing.
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    inputs: Vec<(String, String)>,
+    /// The moment at which features are measured, in RFC 3339 [default: what the decision says, or now].
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<SystemTime>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the decision would see, as a table or as JSON.
+pub(crate) async fn run(get: Get, config: &Config, report: &mut Report) -> Result<String, Failure> {
+    let asked = Asked {
+        entities: get.entities,
+        inputs: get.inputs,
+        at: get.at,
+    };
+    let (definition, plan) = inspect::plan(config, &get.decision, report)?;
+    let store = Store::open(&config.store_url).map_err(|error| match error {
+        StoreError::Locked { .. } => {
+            let url = inspect::url(config.server.admin_listen, &get.decision, &asked);
+            Failure(format!(
+                "{error}. If a gateway has it open, ask that one: curl '{url}'"
+            ))
+        }
+        error => Failure(error.to_string()),
+    })?;
+    let unavailable = |error: StoreError| Failure(error.to_string());
+    store.ping().await.map_err(unavailable)?;
+    let seen = inspect::see(&definition, &plan, &store, &asked).await;
+    let seen = seen.map_err(Failure)?;
+    if !seen.is_answered() {
+        return Err(Failure("the feature store did not answer in time".into()));
+    }
+    Ok(match get.json {
+        true => format!("{:#}", seen.json()),
+        false => seen.table(),
+    })
+}
+
+fn pair(written: &str) -> Result<(String, String), String> {
+    match written.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected a name and a value, such as card_id=4022".to_owned()),
+    }
+}
+
+fn moment(written: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(written)
+        .map_err(|error| format!("expected a time such as 2019-08-31T10:00:00Z: {error}"))
+}
