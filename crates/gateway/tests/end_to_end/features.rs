@@ -36,7 +36,7 @@ async fn load(setup: &Setup, rows: &str) {
 async fn get_json(setup: &Setup) -> Value {
     let got = setup.run(&[&GET[..], &["--json"]].concat()).await;
     assert!(got.status.success(), "{}", got.said);
-    serde_json::from_str(&got.said).unwrap_or_else(|error| panic!("{error}: {}", got.said))
+    serde_json::from_str(&got.said).unwrap()
 }
 
 fn features(seen: &Value) -> &Vec<Value> {
@@ -46,7 +46,8 @@ fn features(seen: &Value) -> &Vec<Value> {
 fn of<'s>(seen: &'s Value, feature: &str) -> &'s Value {
     let mut all = features(seen).iter();
     let found = all.find(|shown| shown["feature"] == feature);
-    found.unwrap_or_else(|| panic!("{feature}: {seen}"))
+    assert!(found.is_some(), "{feature}: {seen}");
+    found.unwrap()
 }
 
 /// A plan of a gateway without Triton lacks what only the primary reads; what it has is the same.
@@ -96,11 +97,7 @@ async fn what_a_decision_sees_is_shown_from_the_files_and_from_the_gateway() {
     // The store is the gateway's: whoever asks it directly is told whom to ask.
     let refused = gateway.setup().run(&GET).await;
     assert_eq!(refused.status.code(), Some(1));
-    let url = refused
-        .said
-        .split('\'')
-        .nth(1)
-        .unwrap_or_else(|| panic!("{}", refused.said));
+    let url = refused.said.split('\'').nth(1).unwrap();
     assert!(
         refused.said.contains("ask that one: curl '"),
         "{}",
