@@ -13,11 +13,14 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use crate::catalog::Source;
 use crate::feature_row::{Cell, FeatureRow, StoreOutcome};
 use crate::plan::{Layout, Plan, ViewColumns};
 use crate::row::{Field, Unreadable, decode, micros_since_epoch};
 use crate::schema::RequestRow;
 use crate::store::Store;
+use crate::value::Value;
+use crate::windows;
 
 impl Plan {
     /// Assembles the features of one request.
@@ -73,12 +76,17 @@ impl FeatureRow {
             ..
         } = &self.layout.views[place];
         let cells = &mut self.cells;
-        let read = decode(view, bytes, |feature, field| {
+        let mut take = |feature: usize, value: Option<Value>| {
             if let Some(column) = columns[feature] {
-                let value = field.map(Field::to_value);
                 cells[column.index()].take(&view.features[feature], value);
             }
-        });
+        };
+        let read = match &view.source {
+            Source::Packed => decode(view, bytes, |feature, field| {
+                take(feature, field.map(Field::to_value));
+            }),
+            Source::Windows(program) => windows::read(program, bytes, now, take),
+        };
         match read {
             Ok(event_time) => {
                 cells[self.layout.view_cell(place)] = Cell::found(Some(event_time));

@@ -7,6 +7,9 @@
 //!                                                                    │ per request
 //! RequestRow ── Plan::assemble (one call to the Store) ──► FeatureRow ── TensorLayout::write ──► bytes
 //! ```
+//! Views may be made from events: `events` reads those, `windows` counts them and says at any moment
+//! what they come to.
+//!
 //! Assembly never fails: what cannot be had in time is its default, and is marked missing.
 //!
 //! What is not here: the decision's TOML, models and their configurations, HTTP. Types of Redis and
@@ -14,6 +17,7 @@
 
 mod assemble;
 mod catalog;
+pub mod events;
 mod feature_row;
 mod key;
 pub mod load;
@@ -27,6 +31,7 @@ mod suggest;
 mod tensor;
 mod transform;
 mod value;
+pub mod windows;
 
 pub use catalog::{Catalog, Problem};
 pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};

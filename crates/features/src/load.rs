@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::{Catalog, View};
+use crate::catalog::{Catalog, Source, View};
 use crate::row::Row;
 use crate::suggest::did_you_mean;
 use crate::value::{Dtype, MAX_LIST_LENGTH, Scalar, Value};
@@ -43,7 +43,7 @@ impl RowError {
 }
 
 /// The longest text key that a request can name, in characters.
-const MAX_KEY_CHARS: usize = 256;
+pub(crate) const MAX_KEY_CHARS: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +66,12 @@ pub fn parse_line(catalog: &Catalog, line: &str) -> Result<Row, RowError> {
         let known = catalog.views.iter().map(|view| &*view.name);
         return Err(RowError::unknown("view", &line.view, known));
     };
+    if matches!(view.source, Source::Windows(_)) {
+        return Err(RowError::new(format!(
+            "view `{}` is made from events: its rows come of those, by `gavel ingest`, and can't be loaded",
+            view.name
+        )));
+    }
     let event_time = match &line.event_time {
         None => SystemTime::now(),
         Some(text) => humantime::parse_rfc3339(text).map_err(|error| {

@@ -106,7 +106,7 @@ fn write(out: &mut Vec<u8>, value: &Value) {
 
 /// Why stored bytes are not a row of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     /// Written under other definitions of the view.
     OtherFingerprint,
     Corrupt,

@@ -47,6 +47,7 @@ pub(crate) fn derived(root: &Table<'_>, views: &[Arc<View>], report: &mut Report
     let mut catalog = Catalog {
         views: views.to_vec(),
         derived: Vec::new(),
+        events: Vec::new(),
     };
     for place in order {
         let derived = link(&raw[place], &raw, &catalog, report);

@@ -1,8 +1,8 @@
-//! `features.toml`, parsed and checked: entities, views and derived features.
+//! `features.toml`, parsed and checked: entities, events, views and derived features.
 //!
 //! ```text
-//! text ── reader ──► tables with spans ── entities, views, derived ──► Catalog
-//!                         └────────────── every problem, at once ────► Vec<Problem>
+//! text ── reader ──► tables with spans ── entities, events, views, derived ──► Catalog
+//!                         └──────────────── every problem, at once ──────────► Vec<Problem>
 //! ```
 //! A [`Catalog`] is valid by construction: every name that it refers to exists, no derived feature
 //! depends on itself, every default has its feature's type. The one thing it cannot know is what a
@@ -11,9 +11,11 @@
 mod arguments;
 mod derived;
 mod dtype;
+mod events;
 mod problem;
 mod reader;
 mod views;
+mod windows;
 
 use std::sync::Arc;
 
@@ -24,15 +26,19 @@ pub use problem::Problem;
 use problem::Report;
 use reader::Table;
 
+use crate::events::EventType;
 use crate::key::StateKey;
 use crate::transform::Transform;
 use crate::value::{Dtype, Value};
+use crate::windows::{Program, WindowView};
 
 /// The feature definitions of all decisions.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) derived: Vec<Derived>,
+    /// In the order of their names.
+    events: Vec<Arc<EventType>>,
 }
 
 /// A group of features of one entity (or of a combination of entities), stored as one row.
@@ -47,6 +53,16 @@ pub(crate) struct View {
     pub(crate) features: Vec<Feature>,
     /// Of the view's name, its features' names and their types; see `row`.
     pub(crate) fingerprint: u64,
+    pub(crate) source: Source,
+}
+
+/// How a view's rows come about, and so how they are stored.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Source {
+    /// Packed rows, loaded as they are to be read; see `row`.
+    Packed,
+    /// States of windows over events, evaluated when they are read; see `windows`.
+    Windows(Arc<Program>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -94,12 +110,15 @@ impl Catalog {
         let mut catalog = Catalog {
             views: Vec::new(),
             derived: Vec::new(),
+            events: Vec::new(),
         };
         if syntax.is_empty() {
             let root = Table::root(&document);
-            root.only(&["entities", "views", "derived"], &mut report);
+            root.only(&["entities", "events", "views", "derived"], &mut report);
             let entities = views::entities(&root, &mut report);
-            catalog.views = views::views(&root, &entities, &mut report);
+            let events = events::events(&root, &mut report);
+            catalog.views = views::views(&root, &entities, &events, &mut report);
+            catalog.events = events::join(events, &catalog.views, &mut report);
             catalog.derived = derived::derived(&root, &catalog.views, &mut report);
         }
         report.finish(catalog)
@@ -113,6 +132,21 @@ impl Catalog {
                 .map(move |feature| format!("{}.{}", view.name, feature.name))
         });
         stored.chain(self.derived.iter().map(|derived| derived.name.to_string()))
+    }
+
+    /// The event types, in the order of their names.
+    pub fn event_types(&self) -> &[Arc<EventType>] {
+        &self.events
+    }
+
+    /// The event type of that name.
+    pub fn event_type(&self, name: &str) -> Option<&Arc<EventType>> {
+        self.events.iter().find(|known| known.name() == name)
+    }
+
+    /// The view of that name, if it is made from events.
+    pub fn window_view(&self, name: &str) -> Option<WindowView> {
+        self.view(name).and_then(WindowView::new)
     }
 
     pub(crate) fn view(&self, name: &str) -> Option<&Arc<View>> {

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dtype::dtype;
+use super::events::Definition;
 use super::problem::Report;
 use super::reader::{Node, Table};
-use super::{Feature, View};
+use super::{Feature, Source, View, windows};
 use crate::row::fingerprint;
 use crate::suggest::did_you_mean;
 use crate::value::Dtype;
@@ -38,7 +39,12 @@ pub(crate) fn entities(root: &Table<'_>, report: &mut Report) -> Entities {
     entities
 }
 
-pub(crate) fn views(root: &Table<'_>, entities: &Entities, report: &mut Report) -> Vec<Arc<View>> {
+pub(crate) fn views(
+    root: &Table<'_>,
+    entities: &Entities,
+    events: &[Definition<'_>],
+    report: &mut Report,
+) -> Vec<Arc<View>> {
     let Some(table) = root.get("views").and_then(|node| node.table(report)) else {
         return Vec::new();
     };
@@ -50,26 +56,44 @@ pub(crate) fn views(root: &Table<'_>, entities: &Entities, report: &mut Report) 
             report.add(span, &node.path, message);
         }
         if let Some(table) = node.table(report) {
-            views.push(Arc::new(view(name, &table, entities, report)));
+            views.push(Arc::new(view(name, &table, entities, events, report)));
         }
     }
     views
 }
 
-fn view(name: &str, table: &Table<'_>, entities: &Entities, report: &mut Report) -> View {
-    table.only(&["entity", "ttl", "features"], report);
+fn view(
+    name: &str,
+    table: &Table<'_>,
+    entities: &Entities,
+    events: &[Definition<'_>],
+    report: &mut Report,
+) -> View {
+    table.only(&["entity", "ttl", "features", "events"], report);
     let key = table.require("entity", "what its rows are about", report);
-    let features = table
+    let from_events = table.get("events");
+    let keys: &[&str] = match from_events {
+        Some(_) => &windows::FEATURE_KEYS,
+        None => &["dtype", "default"],
+    };
+    let columns = table
         .require("features", "what its rows hold", report)
         .and_then(|node| node.table(report));
-    let features = features.map_or_else(Vec::new, |table| self::features(&table, report));
-    View {
+    let features = columns
+        .as_ref()
+        .map_or_else(Vec::new, |table| self::features(table, keys, report));
+    let mut view = View {
         entities: key.map_or_else(Vec::new, |node| entity(&node, entities, report)),
-        ttl_micros: table.get("ttl").and_then(|node| ttl_micros(&node, report)),
+        ttl_micros: table.get("ttl").and_then(|node| micros(&node, report)),
         fingerprint: fingerprint(name, &features),
         name: Arc::from(name),
         features,
+        source: Source::Packed,
+    };
+    if let (Some(node), Some(columns)) = (from_events, columns) {
+        windows::make(&mut view, &node, table, &columns, events, report);
     }
+    view
 }
 
 fn entity(node: &Node<'_>, entities: &Entities, report: &mut Report) -> Vec<(Arc<str>, Dtype)> {
@@ -100,7 +124,8 @@ fn entity(node: &Node<'_>, entities: &Entities, report: &mut Report) -> Vec<(Arc
     key
 }
 
-fn ttl_micros(node: &Node<'_>, report: &mut Report) -> Option<i64> {
+/// A duration above zero, in microseconds.
+pub(crate) fn micros(node: &Node<'_>, report: &mut Report) -> Option<i64> {
     let text = node.text(report)?;
     match humantime::parse_duration(text) {
         Ok(ttl) if ttl.is_zero() => {
@@ -117,7 +142,7 @@ fn ttl_micros(node: &Node<'_>, report: &mut Report) -> Option<i64> {
     }
 }
 
-fn features(table: &Table<'_>, report: &mut Report) -> Vec<Feature> {
+fn features(table: &Table<'_>, keys: &[&str], report: &mut Report) -> Vec<Feature> {
     let mut features = Vec::new();
     let entries = table.entries();
     if entries.is_empty() {
@@ -128,7 +153,7 @@ fn features(table: &Table<'_>, report: &mut Report) -> Vec<Feature> {
         let Some(table) = node.table(report) else {
             continue;
         };
-        table.only(&["dtype", "default"], report);
+        table.only(keys, report);
         let dtype = table
             .require(
                 "dtype",

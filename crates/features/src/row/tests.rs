@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::Source;
 
 fn view(dtypes: &[Dtype]) -> Arc<View> {
     let features: Vec<Feature> = dtypes
@@ -20,6 +21,7 @@ fn view(dtypes: &[Dtype]) -> Arc<View> {
         ttl_micros: None,
         fingerprint: fingerprint("v", &features),
         features,
+        source: Source::Packed,
     })
 }
 
