@@ -54,7 +54,7 @@ y = { transform = "ratio", inputs = ["card.bb"] }
     let hint = |place: usize| all[place].hint.as_deref().unwrap();
     assert_eq!(hint(0), "did you mean `string`?");
     assert_eq!(hint(1), "did you mean `card_id`?");
-    assert_eq!(hint(3), "known here: entity, ttl, features");
+    assert_eq!(hint(3), "known here: entity, ttl, features, events");
     assert_eq!(hint(7), "did you mean `log1p`?");
     assert_eq!(hint(9), "did you mean `card.b`?");
     assert_eq!(all[8].message, "ratio takes 2 inputs, not 1");

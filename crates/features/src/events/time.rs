@@ -168,7 +168,7 @@ mod tests {
                 text("1970-01-01T02:00:01.5+02:00"),
                 1_500_000,
             ),
-            (TimeUnit::Rfc3339, text("1969-12-31T23:30:00-00:30"), 0),
+            (TimeUnit::Rfc3339, text("1970-01-01T00:00:00-00:30"), 1_800_000_000),
         ] {
             assert_eq!(unit.micros(&raw), Ok(micros), "{unit:?} {raw:?}");
         }

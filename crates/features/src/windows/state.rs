@@ -104,9 +104,7 @@ impl State {
         let time_us = event.time_us;
         let passed = time_us > self.newest_us;
         self.newest_us = self.newest_us.max(time_us);
-        if let Some(id) = event.id {
-            self.remember(time_us, id);
-        }
+        self.remember(time_us, event.id);
         let program = &self.program;
         for (track, tiles) in program.tracks.iter().zip(&mut self.tracks) {
             if passed {
@@ -133,10 +131,13 @@ impl State {
         true
     }
 
-    /// An id is forgotten when an event of its time would be late.
-    fn remember(&mut self, time_us: i64, id: u64) {
-        let place = self.ids.partition_point(|(known, _)| *known <= time_us);
-        self.ids.insert(place, (time_us, id));
+    /// Remembers an id, and forgets those that are too many and those of which an event would be
+    /// late by now.
+    fn remember(&mut self, time_us: i64, id: Option<u64>) {
+        if let Some(id) = id {
+            let place = self.ids.partition_point(|(known, _)| *known <= time_us);
+            self.ids.insert(place, (time_us, id));
+        }
         let oldest_us = self.newest_us.saturating_sub(self.program.lateness_us);
         while self.ids.len() > MAX_IDS
             || self.ids.front().is_some_and(|(time, _)| *time < oldest_us)
