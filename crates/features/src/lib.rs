@@ -18,6 +18,7 @@
 mod assemble;
 mod catalog;
 pub mod events;
+mod feast;
 mod feature_row;
 mod key;
 pub mod load;
@@ -34,6 +35,7 @@ mod value;
 pub mod windows;
 
 pub use catalog::{Catalog, Problem};
+pub use feast::{FeastProblem, FeastRepository, Reloaded};
 pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};
 pub use key::StateKey;
 pub use plan::{ColumnId, Plan, PlanError};

@@ -1,0 +1,19 @@
+//! Feast's online store in Redis, read byte for byte as Feast 0.67 writes it.
+//!
+//! ```text
+//! feature_store.yaml ── settings ──► where the registry is, which Redis
+//! registry.db ───────── registry ──► views: join keys, types, ttl ──► views of the catalog
+//! a request's entities ── key ─────► one HMGET an entity ── value ──► cells
+//! ```
+//! The protobuf messages are those of `proto/feast`, by their field numbers.
+
+mod connection;
+mod key;
+mod proto;
+mod registry;
+mod repository;
+mod settings;
+mod value;
+mod value_type;
+
+pub use repository::{FeastProblem, FeastRepository, Reloaded};

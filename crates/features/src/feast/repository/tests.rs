@@ -1,0 +1,136 @@
+//! Reloading while somebody writes: what was good stays until there is something better.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prost::Message;
+
+use super::*;
+use crate::feast::proto;
+
+/// A registry of project `p` with one view for each name.
+fn registry(names: &[&str]) -> Vec<u8> {
+    let view = |name: &&str| proto::FeatureView {
+        spec: Some(proto::FeatureViewSpec {
+            name: (*name).to_owned(),
+            project: "p".to_owned(),
+            online: true,
+            entity_columns: vec![proto::FeatureSpec {
+                name: "id".to_owned(),
+                value_type: 2,
+                vector_length: 0,
+            }],
+            ..Default::default()
+        }),
+        meta: None,
+    };
+    let registry = proto::Registry {
+        registry_schema_version: "1".to_owned(),
+        feature_views: names.iter().map(view).collect(),
+        projects: vec![proto::Project {
+            spec: Some(proto::ProjectSpec {
+                name: "p".to_owned(),
+            }),
+        }],
+        ..Default::default()
+    };
+    registry.encode_to_vec()
+}
+
+fn repository(folder: &Path, bytes: &[u8]) -> FeastRepository {
+    let yaml = "project: p\nregistry: registry.db\nonline_store: redis\n";
+    fs::write(folder.join("feature_store.yaml"), yaml).unwrap();
+    fs::write(folder.join("registry.db"), bytes).unwrap();
+    FeastRepository::open(&folder.join("feature_store.yaml")).unwrap()
+}
+
+fn names(repository: &FeastRepository) -> Vec<String> {
+    let registry = repository.registry();
+    registry
+        .views
+        .iter()
+        .map(|view| view.name.clone())
+        .collect()
+}
+
+#[test]
+fn a_bad_registry_changes_nothing_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = registry(&["a", "b"]);
+    let repository = repository(folder.path(), &good);
+    let file = folder.path().join("registry.db");
+    assert_eq!(repository.reload(), Ok(Reloaded::Unchanged));
+    for length in 0..good.len() {
+        fs::write(&file, &good[..length]).unwrap();
+        let problem = repository.reload().unwrap_err();
+        assert_eq!(problem.file, file);
+        assert_eq!(names(&repository), ["a", "b"], "cut after {length} bytes");
+    }
+    let mut other = proto::Registry::decode(&*good).unwrap();
+    other.registry_schema_version = "2".to_owned();
+    fs::write(&file, other.encode_to_vec()).unwrap();
+    let problem = repository.reload().unwrap_err().to_string();
+    let sentence = "registry.db is of registry_schema_version \"2\", and Gavel reads \"1\"";
+    assert!(problem.contains(sentence), "{problem}");
+    fs::remove_file(&file).unwrap();
+    assert!(
+        repository
+            .reload()
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
+    assert_eq!(names(&repository), ["a", "b"]);
+
+    fs::write(&file, registry(&["a", "c"])).unwrap();
+    assert_eq!(repository.reload(), Ok(Reloaded::Changed));
+    assert_eq!(names(&repository), ["a", "c"]);
+}
+
+#[test]
+fn a_registry_that_is_being_rewritten_is_never_half_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = [registry(&["a", "b"]), registry(&["c", "d", "e"])];
+    let repository = repository(folder.path(), &both[0]);
+    let (file, done) = (folder.path().join("registry.db"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (file, done, both) = (&file, &done, &both);
+        scope.spawn(move || {
+            let mut turn = 0;
+            while !done.load(Ordering::Relaxed) {
+                // As Feast does: truncate, write, flush.
+                fs::write(file, &both[turn % 2]).unwrap();
+                turn += 1;
+            }
+        });
+        let mut changes = 0;
+        for _ in 0..200_000 {
+            changes += u32::from(repository.reload() == Ok(Reloaded::Changed));
+            let names = names(&repository);
+            assert!(names == ["a", "b"] || names == ["c", "d", "e"], "{names:?}");
+            if changes == 20 {
+                break;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(changes > 0);
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_files_is_said_with_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("feature_store.yaml");
+    let open = || -> Vec<String> {
+        let problems = FeastRepository::open(&file).unwrap_err();
+        problems.iter().map(FeastProblem::to_string).collect()
+    };
+    let path = file.display();
+    assert!(open()[0].starts_with(&format!("{path} cannot be read: ")));
+    fs::write(&file, "online_store: sqlite\n").unwrap();
+    let problems = open();
+    assert_eq!(problems.len(), 2);
+    assert_eq!(problems[0], format!("{path}: project is missing"));
+    fs::write(&file, "project: p\nonline_store: redis\n").unwrap();
+    let registry = folder.path().join("data/registry.db");
+    assert!(open()[0].starts_with(&format!("{} cannot be read: ", registry.display())));
+}
