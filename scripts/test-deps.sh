@@ -37,3 +37,4 @@ for component in fmt clippy; do
 done
 scripts/triton.sh fetch
 scripts/tools.sh fetch
+scripts/tables.sh fetch
