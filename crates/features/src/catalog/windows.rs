@@ -18,6 +18,9 @@ pub(crate) const FEATURE_KEYS: [&str; 5] = ["dtype", "default", "aggregate", "wi
 /// The shortest window: a minute.
 const MIN_WINDOW_US: i64 = 60_000_000;
 
+/// The longest list of an entity's newest values.
+const MAX_RECENT_VALUES: usize = 128;
+
 const AGGREGATES: [&str; 10] = [
     "count",
     "sum",
@@ -223,15 +226,24 @@ fn recent(
         FieldType::Float64 => &FLOATS,
         FieldType::String => &[Dtype::String],
     };
-    if aggregate == "last_n" {
-        if let Some(node) = table.get("dtype") {
-            let message = "last_n makes a list, and a feature's dtype can't be one";
-            report.add(node.span(), &node.path, message);
-        }
-        return None;
+    if aggregate == "last" {
+        check_dtype(feature, aggregate, allowed, table, report);
+        return Some(Aggregate::Recent { of, length: 1 });
     }
-    check_dtype(feature, aggregate, allowed, table, report);
-    Some(Aggregate::Recent { of, length: 1 })
+    let element = Dtype::from(feature.dtype.element());
+    let length = feature.dtype.width();
+    let node = table.get("dtype")?;
+    if !feature.dtype.is_list() || !allowed.contains(&element) {
+        let names: Vec<String> = allowed.iter().map(|dtype| format!("{dtype}[5]")).collect();
+        let (names, dtype) = (names.join(" or "), feature.dtype);
+        let message = format!("this last_n is a list such as {names}, not {dtype}");
+        report.add(node.span(), &node.path, message);
+    }
+    if length > MAX_RECENT_VALUES {
+        let message = format!("last_n keeps at most {MAX_RECENT_VALUES} values, not {length}");
+        report.add(node.span(), &node.path, message);
+    }
+    Some(Aggregate::Recent { of, length })
 }
 
 /// The field that an aggregate is `of`.

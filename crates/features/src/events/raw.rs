@@ -86,6 +86,7 @@ impl From<Value> for Raw<'_> {
             Value::Float32(value) => Raw::Float(f64::from(value)),
             Value::Float64(value) => Raw::Float(value),
             Value::String(text) => Raw::Text(Cow::Owned((*text).to_owned())),
+            Value::List(_) => Raw::Other("a list"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The bytes of a state.
 //!
 //! ```text
-//! version:u8 = 2 | fingerprint:u64 | newest event:i64 µs | revision:u64
+//! version:u8 = 2 | fingerprint:u64 | newest event:i64 µs | revision:u64       see `state_header`
 //! | length:u32 of what is for writers | recent values | tracks | what is for writers: ids | origins
 //!
 //! recent values   per field: count:varint | (age:varint | value) newest first
@@ -29,15 +29,14 @@ use super::state::{MAX_IDS, MAX_ORIGINS, State};
 use super::tiles::{Folded, Tile, Tiles};
 use crate::events::FieldType;
 use crate::row::Unreadable;
+use crate::state_header::STATE_VERSION;
 use crate::value::Value;
-
-const VERSION: u8 = 2;
 
 impl State {
     /// The state as it is stored under a revision, which counts the writes of its key.
     pub fn encode(&self, revision: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        out.push(VERSION);
+        out.push(STATE_VERSION);
         out.extend_from_slice(&self.program.fingerprint.to_le_bytes());
         out.extend_from_slice(&self.newest_us.to_le_bytes());
         out.extend_from_slice(&revision.to_le_bytes());
@@ -76,6 +75,8 @@ impl State {
                     varint(out, text.len() as u64);
                     out.extend_from_slice(text.as_bytes());
                 }
+                // No field of an event is a list.
+                Value::List(_) => {}
             }
         }
     }
@@ -210,7 +211,7 @@ pub(crate) struct Head {
 }
 
 /// Reads a state's bytes from front to back; `None` where they are not what they should be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'b> {
     rest: &'b [u8],
     writers_bytes: usize,
@@ -264,7 +265,7 @@ impl<'b> Reader<'b> {
 
     /// `Some(None)` under another fingerprint.
     fn head(&mut self, fingerprint: u64) -> Option<Option<Head>> {
-        if self.take::<1>()? != [VERSION] {
+        if self.take::<1>()? != [STATE_VERSION] {
             return None;
         }
         if self.u64()? != fingerprint {
@@ -323,7 +324,7 @@ impl<'b> Reader<'b> {
         later.checked_sub_unsigned(self.varint()?)
     }
 
-    pub(crate) fn value(&mut self, kind: FieldType) -> Option<Value> {
+    fn value(&mut self, kind: FieldType) -> Option<Value> {
         Some(match kind {
             FieldType::Bool => match self.take()? {
                 [0] => Value::Bool(false),
@@ -332,13 +333,30 @@ impl<'b> Reader<'b> {
             },
             FieldType::Int64 => Value::Int64(i64::from_le_bytes(self.take()?)),
             FieldType::Float64 => Value::Float64(f64::from_le_bytes(self.take()?)),
-            FieldType::String => {
-                let length = self.varint()?.try_into().ok()?;
-                let (text, rest) = self.rest.split_at_checked(length)?;
-                self.rest = rest;
-                Value::String(std::str::from_utf8(text).ok()?.into())
-            }
+            FieldType::String => Value::String(self.text()?.into()),
         })
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let length = self.varint()?.try_into().ok()?;
+        let (text, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// Passes over a recent value and its age, if it is sound.
+    pub(crate) fn skip_recent(&mut self, kind: FieldType) -> Option<()> {
+        self.varint()?;
+        match kind {
+            FieldType::String => self.text().map(drop),
+            _ => self.value(kind).map(drop),
+        }
+    }
+
+    /// A recent value, whatever its age.
+    pub(crate) fn recent(&mut self, kind: FieldType) -> Option<Value> {
+        self.varint()?;
+        self.value(kind)
     }
 
     /// A tile that comes after the one of index `last`.

@@ -1,5 +1,7 @@
 //! What a state says at a moment: one pass over its bytes, newest tile first.
 
+use std::sync::Arc;
+
 use super::WindowView;
 use super::codec::{Reader, SketchBytes};
 use super::ordered::{Number, number};
@@ -11,7 +13,8 @@ use crate::value::{Dtype, Value};
 
 /// Reads the state of an entity and hands each feature's value at a moment to
 /// `each(feature, value)`, in the order of [`WindowView::features`]; `None` is null. A count, a sum
-/// and a count of distinct values of nothing is 0; any other aggregate of nothing is null.
+/// and a count of distinct values of nothing is 0; any other aggregate of nothing is null. A list of
+/// fewer values than its type has is filled up from the default.
 ///
 /// `moment_us` is in microseconds since the Unix epoch; a moment before the newest event counts as
 /// the moment of that event. Nothing is handed over unless all of what is read is sound. Returns the
@@ -24,11 +27,15 @@ pub fn evaluate(
     view: &WindowView,
     bytes: &[u8],
     moment_us: i64,
-    each: impl FnMut(usize, Option<Value>),
+    mut each: impl FnMut(usize, Option<Value>),
 ) -> Result<i64, Unreadable> {
-    read(view.program(), bytes, moment_us, each)
+    let sized = |feature: usize, value: Option<Value>| {
+        each(feature, value.map(|value| view.sized(feature, value)));
+    };
+    read(view.program(), bytes, moment_us, sized)
 }
 
+/// As [`evaluate`]; a list is as long as there are values.
 pub(crate) fn read(
     program: &Program,
     bytes: &[u8],
@@ -40,39 +47,37 @@ pub(crate) fn read(
     let found = Found::read(program, reader, head.newest_us, moment_us);
     let found = found.ok_or(Unreadable::Corrupt)?;
     for (feature, output) in program.outputs.iter().enumerate() {
-        each(feature, found.value(output));
+        each(feature, found.value(program, output));
     }
     Ok(head.newest_us)
 }
 
 /// What was found in a state, before it is made into features.
-struct Found {
+struct Found<'b> {
     /// What each slot's window came to. `sum` of one of distinct values is how many there are.
     slots: [Folded; MAX_SLOTS],
-    /// The newest value of each field of which recent ones are kept.
-    recents: [Option<Value>; MAX_RECENTS],
+    /// Of each field of which recent values are kept: how many there are, and where.
+    recents: [Option<(usize, Reader<'b>)>; MAX_RECENTS],
     since_newest_us: i64,
 }
 
-impl Found {
+impl<'b> Found<'b> {
     fn read(
         program: &Program,
-        mut reader: Reader<'_>,
+        mut reader: Reader<'b>,
         newest_us: i64,
         moment_us: i64,
-    ) -> Option<Found> {
+    ) -> Option<Self> {
         let mut found = Found {
             slots: [Folded::NOTHING; MAX_SLOTS],
             recents: [const { None }; MAX_RECENTS],
             since_newest_us: moment_us.saturating_sub(newest_us),
         };
-        for (recent, value) in program.recents.iter().zip(&mut found.recents) {
-            for i in 0..reader.count(recent.length)? {
-                reader.varint()?;
-                let kept = reader.value(recent.kind)?;
-                if i == 0 {
-                    *value = Some(kept);
-                }
+        for (recent, kept) in program.recents.iter().zip(&mut found.recents) {
+            let count = reader.count(recent.length)?;
+            *kept = Some((count, reader.clone()));
+            for _ in 0..count {
+                reader.skip_recent(recent.kind)?;
             }
         }
         for track in &program.tracks {
@@ -83,10 +88,22 @@ impl Found {
         Some(found)
     }
 
-    fn value(&self, output: &Output) -> Option<Value> {
+    fn value(&self, program: &Program, output: &Output) -> Option<Value> {
         match &output.what {
             What::Slot(term) => convert(self.term(*term)?, output.dtype),
-            What::Last { recent } => last(self.recents[*recent].as_ref()?, output.dtype),
+            What::Recent { recent } => {
+                let (count, mut reader) = self.recents[*recent].clone().filter(|(n, _)| *n > 0)?;
+                let kind = program.recents[*recent].kind;
+                let mut next = || held(reader.recent(kind)?, output.dtype.element().into());
+                match output.dtype {
+                    Dtype::List { length, .. } => {
+                        let count = count.min(usize::from(length));
+                        let values: Option<Arc<[Value]>> = (0..count).map(|_| next()).collect();
+                        values.map(Value::List)
+                    }
+                    _ => next(),
+                }
+            }
             What::SinceLast => {
                 let seconds = self.since_newest_us as f64 / 1e6;
                 convert(Number::Float(seconds), output.dtype)
@@ -176,9 +193,10 @@ fn convert(number: Number, dtype: Dtype) -> Option<Value> {
     value.is_finite().then_some(value)
 }
 
-fn last(value: &Value, dtype: Dtype) -> Option<Value> {
-    match (value, dtype) {
-        (Value::Bool(_), Dtype::Bool) | (Value::String(_), Dtype::String) => Some(value.clone()),
+/// A field's value as one of the feature's type.
+fn held(value: Value, dtype: Dtype) -> Option<Value> {
+    match (&value, dtype) {
+        (Value::Bool(_), Dtype::Bool) | (Value::String(_), Dtype::String) => Some(value),
         (Value::Int64(value), _) => convert(Number::Integer(*value), dtype),
         _ => convert(Number::Float(value.as_f64()?), dtype),
     }

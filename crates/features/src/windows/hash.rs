@@ -17,7 +17,8 @@ pub(crate) fn text(text: &str) -> u64 {
     finish(fnv1a(text.bytes()))
 }
 
-/// Values of one field have one type, so values of different types may share a hash.
+/// Of a field's value, which is no list. Values of one field have one type, so values of different
+/// types may share a hash.
 pub(crate) fn value(value: &Value) -> u64 {
     match value {
         Value::Bool(value) => finish(fnv1a([u8::from(*value)])),
@@ -25,6 +26,7 @@ pub(crate) fn value(value: &Value) -> u64 {
         Value::Float32(value) => finish(fnv1a(value.to_le_bytes())),
         Value::Float64(value) => finish(fnv1a(value.to_le_bytes())),
         Value::String(value) => text(value),
+        Value::List(_) => finish(0),
     }
 }
 

@@ -103,6 +103,10 @@ impl WindowView {
         &self.program.key
     }
 
+    fn sized(&self, feature: usize, value: Value) -> Value {
+        self.view.features[feature].sized(value)
+    }
+
     /// For messages.
     pub(crate) fn describe_key(&self) -> String {
         let names: Vec<String> = self

@@ -117,8 +117,8 @@ pub(crate) struct Output {
 #[derive(Debug, PartialEq)]
 pub(crate) enum What {
     Slot(Term),
-    /// The newest value among those kept in `recents`.
-    Last {
+    /// The newest values of those kept in `recents`: one, or as many as the list's type has.
+    Recent {
         recent: usize,
     },
     SinceLast,
@@ -311,7 +311,7 @@ fn what(aggregate: &Aggregate, events: &EventType, slots: &Slots, recents: &[Rec
     };
     match *aggregate {
         Aggregate::Window(windowed) => What::Slot(term(windowed)),
-        Aggregate::Recent { of, .. } => What::Last {
+        Aggregate::Recent { of, .. } => What::Recent {
             recent: recents.partition_point(|recent| recent.of < of),
         },
         Aggregate::SinceLast => What::SinceLast,

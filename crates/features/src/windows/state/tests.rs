@@ -46,6 +46,8 @@ present_1h   = { dtype = "float64", default = 0.0, aggregate = "mean", of = "pre
 stores_1h    = { dtype = "int64", default = 0, aggregate = "distinct", of = "store", window = "1h" }
 stores_7d    = { dtype = "int64", default = 0, aggregate = "distinct", of = "store", window = "7d" }
 last_amount  = { dtype = "float32", default = 0.0, aggregate = "last", of = "amount" }
+last_items   = { dtype = "int64[3]", default = -1, aggregate = "last_n", of = "items" }
+last_stores  = { dtype = "string[40]", default = "", aggregate = "last_n", of = "store" }
 last_store   = { dtype = "string", default = "", aggregate = "last", of = "store" }
 since        = { dtype = "float64", default = 0.0, aggregate = "since_last" }
 burst        = { dtype = "float64", default = 0.0, aggregate = "ratio", of = ["count_1m", "count_24h"] }
@@ -167,6 +169,27 @@ impl Naive {
         of(held.max_by_key(|kept| kept.at)?)
     }
 
+    fn newest_of(
+        &self,
+        length: usize,
+        padding: Value,
+        of: impl Fn(&Payment) -> Option<Value>,
+    ) -> Option<Value> {
+        let mut held: Vec<(i64, Value)> = self
+            .kept
+            .iter()
+            .filter_map(|kept| Some((kept.at, of(kept)?)))
+            .collect();
+        held.reverse();
+        held.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let newest = held
+            .into_iter()
+            .map(|(_, value)| value)
+            .chain(std::iter::repeat(padding));
+        let any = self.kept.iter().any(|kept| of(kept).is_some());
+        any.then(|| Value::List(newest.take(length).collect()))
+    }
+
     fn values(&self, moment: i64) -> Vec<(&'static str, Option<Value>)> {
         let m1 = self.window(moment, MINUTE, 1_000_000);
         let h1 = self.window(moment, HOUR, MINUTE);
@@ -226,9 +249,20 @@ impl Naive {
                     .map(|amount| Value::Float32(amount as f32)),
             ),
             (
+                "last_items",
+                self.newest_of(3, Value::Int64(-1), |kept| kept.items.map(Value::Int64)),
+            ),
+            (
                 "last_store",
                 self.newest_with(|kept| kept.store)
                     .map(|store| Value::String(format!("s{store}").into())),
+            ),
+            (
+                "last_stores",
+                self.newest_of(40, Value::String("".into()), |kept| {
+                    kept.store
+                        .map(|store| Value::String(format!("s{store}").into()))
+                }),
             ),
             ("mean_24h", mean(&a24).map(Value::Float64)),
             (
@@ -537,7 +571,7 @@ fn a_million_events_of_one_entity_stay_in_bounds() {
     let tiles = |bytes: usize| 62 * (2 * 10 + bytes);
     let cap = 25 + 4 // head
         + 512 * (8 + 5) + 64 * 16 + 2 * 3 // ids, origins
-        + 2 * (10 + 16) // last values
+        + 3 + 10 + 16 + 3 * 18 + 40 * 18 // last values
         + 3 * tiles(0) + 2 * tiles(8 + 8) // events; amounts
         + 2 * tiles(3 * 8) + tiles(8) // items, presence
         + 2 * tiles(512); // stores
