@@ -158,6 +158,28 @@ fn inputs_that_do_not_match_the_onnx_file_are_found() {
 }
 
 #[test]
+fn features_that_do_not_fill_an_input_are_found_and_lists_count_by_their_length() {
+    const CONFIG: &str = "model_repository/fraud_primary/config.pbtxt";
+    Project::copy()
+        .edit(CONFIG, "amount_log, ", "")
+        .fails_with(&[
+            "the features that are listed fill ",
+            "model_repository/fraud_primary/config.pbtxt:",
+            "a feature fills one column, a list as many as its dtype says",
+        ]);
+    let with_list = |dtype: &str| {
+        let list =
+            format!("[views.card.features]\nlast = {{ dtype = \"{dtype}\", default = 0.0 }}\n");
+        Project::copy()
+            .edit("decisions/features.toml", "[views.card.features]\n", &list)
+            .edit(CONFIG, "amount_log, amount_bucket, ", "card.last, ")
+    };
+    let checked = with_list("float32[2]").check();
+    assert!(checked.passed, "{}", checked.text);
+    with_list("float32[3]").fails_with(&["the features that are listed fill "]);
+}
+
+#[test]
 fn a_missing_onnx_file_is_found() {
     Project::copy()
         .remove("model_repository/fraud_secondary/1/model.onnx")

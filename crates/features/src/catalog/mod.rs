@@ -149,6 +149,18 @@ impl Catalog {
         self.view(name).and_then(WindowView::new)
     }
 
+    /// How many elements of a tensor a feature fills; `None` for one that is not defined here, as
+    /// each `request.…`, which fills one.
+    pub fn width(&self, name: &str) -> Option<usize> {
+        match self.resolve(name)? {
+            Reference::Request(_) => None,
+            Reference::View { view, feature } => {
+                Some(self.views[view].features[feature].dtype.width())
+            }
+            Reference::Derived(_) => Some(1),
+        }
+    }
+
     pub(crate) fn view(&self, name: &str) -> Option<&Arc<View>> {
         self.views.iter().find(|view| &*view.name == name)
     }

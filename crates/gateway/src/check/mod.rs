@@ -4,6 +4,7 @@
 //! Triton's rules, against its ONNX file, and against the features of the decisions that use it.
 
 mod onnx;
+mod widths;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,6 +37,10 @@ pub fn run(config: &Config, report: &mut Report) -> String {
         .map_or(0, |d| d.catalog.feature_names().count());
     if let Some(decisions) = decisions {
         decision::check_settings(config, &decisions, report);
+        let variants = repository.models.iter().flat_map(|model| &model.variants);
+        for finding in variants.flat_map(|variant| widths::compare(variant, &decisions.catalog)) {
+            report.push(finding.into());
+        }
         check_bindings(decisions, &repository, report);
     }
     let counted = [

@@ -20,8 +20,8 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             }
             continue;
         };
-        // Fewer may be right: a list feature fills several columns, and which are lists is not
-        // said here. Binding a decision compares widths.
+        // Fewer may be right: a list feature fills several columns, and which are lists is known
+        // where features are.
         if let Some(&width) = input.dims.last()
             && width > 0
             && usize::try_from(width).is_ok_and(|width| names.len() > width)
