@@ -265,7 +265,7 @@ impl FeatureRow {
     }
 
     /// How many stored rows were not used because they are corrupt or were written under other
-    /// definitions.
+    /// definitions, or not wholly, because a field of a hash is not of its type.
     pub fn discarded_rows(&self) -> u32 {
         self.discarded_rows
     }

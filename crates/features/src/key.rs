@@ -93,12 +93,12 @@ impl Keys {
     }
 
     pub(crate) fn push<'v>(&mut self, view: &str, entity: impl IntoIterator<Item = &'v Value>) {
-        write(&mut self.bytes, view, entity);
-        self.ends.push(self.bytes.len());
+        self.push_with(|bytes| write(bytes, view, entity));
     }
 
-    fn push_key(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(key);
+    /// Adds the key that `write` appends.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
 
@@ -126,7 +126,7 @@ impl<'k> FromIterator<&'k [u8]> for Keys {
     fn from_iter<I: IntoIterator<Item = &'k [u8]>>(all: I) -> Self {
         let mut keys = Keys::with_capacity(0);
         for key in all {
-            keys.push_key(key);
+            keys.push_with(|bytes| bytes.extend_from_slice(key));
         }
         keys
     }

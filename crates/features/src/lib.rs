@@ -20,6 +20,7 @@ mod catalog;
 pub mod events;
 mod feast;
 mod feature_row;
+mod hash_row;
 mod key;
 pub mod load;
 mod plan;

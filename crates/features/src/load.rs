@@ -72,6 +72,12 @@ pub fn parse_line(catalog: &Catalog, line: &str) -> Result<Row, RowError> {
             view.name
         )));
     }
+    if let Source::Hash(_) = view.source {
+        return Err(RowError::new(format!(
+            "view `{}` is read from Redis hashes, which others write, and can't be loaded",
+            view.name
+        )));
+    }
     let event_time = match &line.event_time {
         None => SystemTime::now(),
         Some(text) => humantime::parse_rfc3339(text).map_err(|error| {
@@ -138,7 +144,7 @@ fn values(view: &View, given: Map<String, Json>) -> Result<Vec<Option<Value>>, R
     Ok(values)
 }
 
-fn value(name: &str, dtype: Dtype, json: &Json) -> Result<Value, RowError> {
+pub(crate) fn value(name: &str, dtype: Dtype, json: &Json) -> Result<Value, RowError> {
     let value = match (dtype, json) {
         (Dtype::Bool, Json::Bool(value)) => Some(Value::Bool(*value)),
         (Dtype::Int64, Json::Number(number)) => number.as_i64().map(Value::Int64),

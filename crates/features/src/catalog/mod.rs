@@ -12,6 +12,7 @@ mod arguments;
 mod derived;
 mod dtype;
 mod events;
+mod hashes;
 mod problem;
 mod reader;
 mod views;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub(crate) use derived::mismatch;
+pub(crate) use hashes::{Field, Hash};
 pub use problem::Problem;
 use problem::Report;
 use reader::Table;
@@ -63,6 +65,8 @@ pub(crate) enum Source {
     Packed,
     /// States of windows over events, evaluated when they are read; see `windows`.
     Windows(Arc<Program>),
+    /// Plain Redis hashes of text, which others write; see `hash_row`.
+    Hash(Hash),
 }
 
 #[derive(Clone, Debug, PartialEq)]

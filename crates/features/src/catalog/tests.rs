@@ -54,7 +54,7 @@ y = { transform = "ratio", inputs = ["card.bb"] }
     let hint = |place: usize| all[place].hint.as_deref().unwrap();
     assert_eq!(hint(0), "did you mean `string`?");
     assert_eq!(hint(1), "did you mean `card_id`?");
-    assert_eq!(hint(3), "known here: entity, ttl, features, events");
+    assert_eq!(hint(3), "known here: entity, ttl, features, events, hash");
     assert_eq!(hint(7), "did you mean `log1p`?");
     assert_eq!(hint(9), "did you mean `card.b`?");
     assert_eq!(all[8].message, "ratio takes 2 inputs, not 1");
@@ -379,4 +379,52 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_view_of_hashes_is_said_at_its_place() {
+    let source = r#"
+entities = { card_id = "string", store_id = "int64" }
+
+[views.profile]
+entity = ["card_id", "store_id"]
+hash = "profile:{card_id}:{store_d}"
+ttl = "1h"
+[views.profile.features]
+a = { dtype = "float32", default = 0.0, field = 3 }
+b = { dtype = "float32", default = 0.0, field = "" }
+
+[views.open]
+entity = "card_id"
+hash = "profile:{card_id"
+event_time_field = ""
+[views.open.features]
+a = { dtype = "float32", default = 0.0, feild = "x" }
+
+[views.packed]
+entity = "card_id"
+event_time_field = "at"
+[views.packed.features]
+a = { dtype = "float32", default = 0.0, field = "x" }
+"#;
+    let all = Catalog::parse(source).unwrap_err();
+    let found: Vec<(&str, &str)> = all
+        .iter()
+        .map(|problem| (problem.key.as_str(), &source[problem.span.clone()]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("views.profile.hash", r#""profile:{card_id}:{store_d}""#),
+            ("views.profile.ttl", r#""1h""#),
+            ("views.profile.features.a.field", "3"),
+            ("views.profile.features.b.field", r#""""#),
+            ("views.open.hash", r#""profile:{card_id""#),
+            ("views.open.event_time_field", r#""""#),
+            ("views.open.features.a.feild", "feild"),
+            ("views.packed.event_time_field", "event_time_field"),
+            ("views.packed.features.a.field", "field"),
+        ]
+    );
+    assert_eq!(all[0].hint.as_deref(), Some("did you mean `store_id`?"));
 }

@@ -8,7 +8,7 @@ use super::dtype::dtype;
 use super::events::Definition;
 use super::problem::Report;
 use super::reader::{Node, Table};
-use super::{Feature, Source, View, windows};
+use super::{Feature, Source, View, hashes, windows};
 use crate::row::fingerprint;
 use crate::suggest::did_you_mean;
 use crate::value::Dtype;
@@ -69,13 +69,15 @@ fn view(
     events: &[Definition<'_>],
     report: &mut Report,
 ) -> View {
-    table.only(&["entity", "ttl", "features", "events"], report);
-    let key = table.require("entity", "what its rows are about", report);
     let from_events = table.get("events");
-    let keys: &[&str] = match from_events {
-        Some(_) => &windows::FEATURE_KEYS,
-        None => &["dtype", "default"],
+    let from_hashes = table.get("hash").filter(|_| from_events.is_none());
+    let (more, keys): (&[&str], &[&str]) = match (&from_events, &from_hashes) {
+        (Some(_), _) => (&["events"], &windows::FEATURE_KEYS),
+        (_, Some(_)) => (&hashes::VIEW_KEYS, &hashes::FEATURE_KEYS),
+        (None, None) => (&["events", "hash"], &["dtype", "default"]),
     };
+    table.only(&[&["entity", "ttl", "features"], more].concat(), report);
+    let key = table.require("entity", "what its rows are about", report);
     let columns = table
         .require("features", "what its rows hold", report)
         .and_then(|node| node.table(report));
@@ -90,8 +92,11 @@ fn view(
         features,
         source: Source::Packed,
     };
-    if let (Some(node), Some(columns)) = (from_events, columns) {
-        windows::make(&mut view, &node, table, &columns, events, report);
+    if let (Some(node), Some(columns)) = (from_events, &columns) {
+        windows::make(&mut view, &node, table, columns, events, report);
+    }
+    if let (Some(node), Some(columns)) = (from_hashes, &columns) {
+        hashes::make(&mut view, &node, table, columns, report);
     }
     view
 }

@@ -169,6 +169,7 @@ impl Compiler<'_> {
             view,
             entities,
             columns,
+            fields: Vec::new(),
             warned,
         });
         Some(self.layout.views.len() - 1)

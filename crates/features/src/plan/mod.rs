@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use error::PlanError;
 
-use crate::catalog::{Catalog, View};
+use crate::catalog::{Catalog, Field, Source, View};
 use crate::feature_row::Cell;
 use crate::schema::RequestSchema;
 use crate::suggest::did_you_mean;
@@ -78,6 +78,8 @@ pub(crate) struct ViewColumns {
     pub(crate) entities: Vec<usize>,
     /// By feature of the view; `None` for one that nobody uses.
     pub(crate) columns: Vec<Option<ColumnId>>,
+    /// What is asked of each of its hashes, if that is where its rows are.
+    pub(crate) fields: Vec<Field>,
     /// Rows written under other definitions are logged once, not once per request.
     pub(crate) warned: AtomicBool,
 }
@@ -102,6 +104,17 @@ impl Plan {
         features: &[&str],
     ) -> Result<Plan, Vec<PlanError>> {
         let mut layout = compile::layout(catalog, schema, features)?;
+        for ViewColumns {
+            view,
+            columns,
+            fields,
+            ..
+        } in &mut layout.views
+        {
+            if let Source::Hash(hash) = &view.source {
+                *fields = hash.asked(columns.iter().map(Option::is_some));
+            }
+        }
         let views = layout
             .views
             .iter()

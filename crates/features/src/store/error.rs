@@ -16,6 +16,10 @@ pub enum StoreError {
     #[error("the feature store refused the rows: {why}")]
     Write { why: String },
     #[error(
+        "view `{view}` is read from Redis hashes, and the feature store, {url:?}, is no Redis: name a Redis as `url` of [store], or take `hash` from the view and load its rows"
+    )]
+    NoHashes { view: String, url: String },
+    #[error(
         "a row of view `{view}` does not match the catalog: it was made from other definitions"
     )]
     OtherCatalog { view: String },

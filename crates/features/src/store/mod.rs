@@ -12,6 +12,7 @@
 //! A store that is slow or down is an ordinary event here: it is an outcome, not an error, and
 //! costs a request at most its slice.
 
+mod ask;
 mod change;
 mod embedded;
 mod error;
@@ -27,9 +28,11 @@ use tokio::time::Instant;
 pub use error::StoreError;
 pub use writing::{StateWrite, Written};
 
+use crate::catalog::{Catalog, Source, View};
 use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::{self, Keys};
 use crate::schema::RequestRow;
+use ask::{Ask, Reply};
 use embedded::Embedded;
 use link::{Link, ReadFailure};
 use redis::RedisDial;
@@ -104,6 +107,21 @@ impl Store {
         }
     }
 
+    /// Whether the store that `url` names can have every view of the catalog; nothing is opened.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHashes`] for a view that is read from Redis hashes, if this is no Redis.
+    pub fn serves(url: &str, catalog: &Catalog) -> Result<(), StoreError> {
+        let is_hashed = |view: &&Arc<View>| matches!(view.source, Source::Hash(_));
+        match catalog.views.iter().find(is_hashed) {
+            Some(view) if !redis::is_redis(url) => Err(StoreError::NoHashes {
+                view: view.name.to_string(),
+                url: redis::redact(url),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads every view that the row's layout wants, in one call, and hands what was found to the
     /// row. `now` is in microseconds since the Unix epoch.
     pub(crate) async fn fill(
@@ -113,51 +131,77 @@ impl Store {
         now: i64,
         until: Instant,
     ) -> StoreOutcome {
-        let keys = keys(row, request);
-        match &self.backend {
-            Backend::Embedded(embedded) => {
-                for (place, key) in keys.iter().enumerate() {
-                    match embedded.read(key) {
-                        Ok(Some(bytes)) => row.take_stored(place, &bytes, now),
-                        Ok(None) => {}
-                        Err(_) => return StoreOutcome::Unavailable,
-                    }
-                }
+        let ask = ask(row, request);
+        let read = match &self.backend {
+            // Rows are taken as they lie in the store, uncopied.
+            Backend::Embedded(embedded) => return fill_from(embedded, &ask.rows, row, now),
+            Backend::Redis { link, .. } => link.read(&ask, until).await,
+            #[cfg(test)]
+            Backend::Scripted(link) => link.read(&ask, until).await,
+        };
+        match read {
+            Ok(reply) => {
+                take(row, reply, now);
                 StoreOutcome::Answered
             }
-            Backend::Redis { link, .. } => take(row, link.read(&keys, until).await, now),
-            #[cfg(test)]
-            Backend::Scripted(link) => take(row, link.read(&keys, until).await, now),
+            Err(ReadFailure::TimedOut) => StoreOutcome::TimedOut,
+            Err(ReadFailure::Unavailable(_)) => StoreOutcome::Unavailable,
         }
     }
 }
 
-fn take(row: &mut FeatureRow, read: Result<link::Values, ReadFailure>, now: i64) -> StoreOutcome {
-    match read {
-        Ok(values) => {
-            for (place, value) in values.iter().enumerate() {
-                if let Some(bytes) = value {
-                    row.take_stored(place, bytes, now);
+/// What a request asks for, in the order of the layout's views.
+fn ask<'p>(row: &'p FeatureRow, request: &RequestRow) -> Ask<'p> {
+    let mut ask = Ask::rows(Keys::with_capacity(row.layout.views.len()));
+    for columns in &row.layout.views {
+        let entity = |place: &usize| request.entities.get(*place);
+        match &columns.view.source {
+            Source::Packed | Source::Windows(_) => {
+                let entity = columns.entities.iter().filter_map(entity);
+                ask.rows.push(&columns.view.name, entity);
+            }
+            Source::Hash(hash) => ask.hash(&columns.fields, |key| {
+                hash.key
+                    .write(key, |place| columns.entities.get(place).and_then(entity));
+            }),
+        }
+    }
+    ask
+}
+
+fn take(row: &mut FeatureRow, reply: Reply, now: i64) {
+    let mut rows = reply.rows.into_iter();
+    let mut hashes = reply.hashes.into_iter();
+    for place in 0..row.layout.views.len() {
+        match &row.layout.views[place].view.source {
+            Source::Packed | Source::Windows(_) => {
+                if let Some(bytes) = rows.next().flatten() {
+                    row.take_stored(place, &bytes, now);
                 }
             }
-            StoreOutcome::Answered
+            Source::Hash(_) => {
+                if let Some(stored) = hashes.next() {
+                    row.take_hash(place, stored, now);
+                }
+            }
         }
-        Err(ReadFailure::TimedOut) => StoreOutcome::TimedOut,
-        Err(ReadFailure::Unavailable(_)) => StoreOutcome::Unavailable,
     }
 }
 
-/// The keys of a request's rows, in the order of the layout's views.
-fn keys(row: &FeatureRow, request: &RequestRow) -> Keys {
-    let mut keys = Keys::with_capacity(row.layout.views.len());
-    for columns in &row.layout.views {
-        let entity = columns
-            .entities
-            .iter()
-            .filter_map(|place| request.entities.get(*place));
-        keys.push(&columns.view.name, entity);
+fn fill_from(embedded: &Embedded, rows: &Keys, row: &mut FeatureRow, now: i64) -> StoreOutcome {
+    let mut keys = rows.iter();
+    for place in 0..row.layout.views.len() {
+        if !matches!(row.layout.views[place].view.source, Source::Hash(_))
+            && let Some(key) = keys.next()
+        {
+            match embedded.read(key) {
+                Ok(Some(bytes)) => row.take_stored(place, &bytes, now),
+                Ok(None) => {}
+                Err(_) => return StoreOutcome::Unavailable,
+            }
+        }
     }
-    keys
+    StoreOutcome::Answered
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod raw;
 pub(crate) mod states;
 
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,7 @@
 //! Where `gavel.toml` and the decisions contradict each other.
 
+use features::Store;
+
 use super::{Decisions, TierKind};
 use crate::{
     config::Config,
@@ -26,6 +28,9 @@ pub fn check_settings(config: &Config, decisions: &Decisions, report: &mut Repor
                 });
             }
         }
+    }
+    if let Err(error) = Store::serves(&config.store_url, &decisions.catalog) {
+        report.error(&config.file, error.to_string(), None);
     }
     for definition in decisions.definitions.values() {
         for tier in &definition.tiers {

@@ -33,8 +33,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::StoreError;
+use super::ask::{Ask, Reply, Values};
 use super::change::Change;
-use crate::key::Keys;
 use keeper::Keeper;
 use session::Session;
 
@@ -46,8 +46,8 @@ pub(super) trait Dial: Send + Sync + 'static {
 
 /// A connection that many requests share. Dropping the future of a call abandons its reply only.
 pub(super) trait Wire: Send + Sync + 'static {
-    /// One value per key, in order; `None` where nothing is stored. One round trip.
-    fn read(&self, keys: &Keys) -> impl Future<Output = Result<Values, WireError>> + Send;
+    /// One round trip; on a cluster, one to each node, side by side.
+    fn read(&self, ask: &Ask<'_>) -> impl Future<Output = Result<Reply, WireError>> + Send;
     /// Whether a read could succeed.
     fn probe(&self) -> impl Future<Output = Result<(), WireError>> + Send;
     /// Makes each change that its guard allows, of keys that come once; says which it made.
@@ -56,8 +56,6 @@ pub(super) trait Wire: Send + Sync + 'static {
         changes: &[Change<'_>],
     ) -> impl Future<Output = Result<Vec<bool>, WireError>> + Send;
 }
-
-pub(super) type Values = Vec<Option<Vec<u8>>>;
 
 #[derive(Clone, Debug)]
 pub(super) struct WireError {
@@ -108,9 +106,12 @@ impl<D: Dial> Link<D> {
         }
     }
 
-    /// Reads all keys in one round trip. Without an answer it leaves so long before `until` that a
+    /// Reads everything in one round trip. Without an answer it leaves so long before `until` that a
     /// late timer still ends it in time; with less than that left, it leaves at once.
-    pub(super) async fn read(&self, keys: &Keys, until: Instant) -> Result<Values, ReadFailure> {
+    pub(super) async fn read(&self, ask: &Ask<'_>, until: Instant) -> Result<Reply, ReadFailure> {
+        if ask.is_empty() {
+            return Ok(Reply::default());
+        }
         let now = Instant::now();
         let left = until.saturating_duration_since(now);
         let Some(wait) = left.checked_sub(TIMER_RESOLUTION) else {
@@ -126,10 +127,10 @@ impl<D: Dial> Link<D> {
             if sent > leave_at {
                 return Err(ReadFailure::TimedOut);
             }
-            match timeout_at(leave_at, session.wire.read(keys)).await {
-                Ok(Ok(values)) => {
+            match timeout_at(leave_at, session.wire.read(ask)).await {
+                Ok(Ok(reply)) => {
                     session.answered();
-                    return Ok(values);
+                    return Ok(reply);
                 }
                 Ok(Err(error)) => {
                     session.failed(&error);
@@ -148,7 +149,7 @@ impl<D: Dial> Link<D> {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        match self.read(&Keys::probe(), Instant::now() + PING).await {
+        match self.read(&Ask::probe(), Instant::now() + PING).await {
             Ok(_) => Ok(()),
             Err(ReadFailure::Unavailable(why)) => Err(unavailable(why.to_string())),
             Err(ReadFailure::TimedOut) => Err(unavailable(format!("no answer within {PING:?}"))),
@@ -159,9 +160,10 @@ impl<D: Dial> Link<D> {
     pub(super) async fn fetch(&self, keys: &[&[u8]]) -> Result<Values, StoreError> {
         let until = Instant::now() + WRITE_ANSWER;
         let calls = keys.chunks(KEYS_PER_CALL).map(|keys| async move {
-            let keys: Keys = keys.iter().copied().collect();
-            self.read(&keys, until)
+            let ask = Ask::rows(keys.iter().copied().collect());
+            self.read(&ask, until)
                 .await
+                .map(|reply| reply.rows)
                 .map_err(|failure| match failure {
                     ReadFailure::Unavailable(why) => unavailable(why.to_string()),
                     ReadFailure::TimedOut => {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Dial, Link, Values, Wire, WireError};
+use super::{Dial, Link, Wire, WireError};
 use crate::key::Keys;
+use crate::store::ask::{Ask, Reply};
 use crate::store::change::Change;
 use crate::store::{Backend, Store};
 
@@ -116,10 +117,10 @@ impl Dial for ScriptedDial {
 }
 
 impl Wire for Script {
-    async fn read(&self, keys: &Keys) -> Result<Values, WireError> {
+    async fn read(&self, ask: &Ask<'_>) -> Result<Reply, WireError> {
         let mood = {
             let mut shared = self.shared.lock().unwrap();
-            let probe = keys.iter().eq(Keys::probe().iter());
+            let probe = ask.rows.iter().eq(Keys::probe().iter());
             shared.reads += usize::from(!probe);
             let mood = shared.read.clone();
             if let Mood::CloseOnce = mood {
@@ -129,11 +130,15 @@ impl Wire for Script {
         };
         Script::act(mood).await?;
         let rows = &self.shared.lock().unwrap().rows;
-        Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
+        let rows = ask.rows.iter().map(|key| rows.get(key).cloned()).collect();
+        Ok(Reply {
+            rows,
+            hashes: Vec::new(),
+        })
     }
 
     async fn probe(&self) -> Result<(), WireError> {
-        Wire::read(self, &Keys::probe()).await.map(drop)
+        Wire::read(self, &Ask::probe()).await.map(drop)
     }
 
     async fn write(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {

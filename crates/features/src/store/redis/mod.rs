@@ -1,8 +1,9 @@
 //! Redis: one server or a cluster, with or without TLS.
 //!
-//! All rows of a request are read with one `MGET`; on a cluster it is still one call of the client,
-//! which asks the nodes side by side. Writes compare and set inside the server, with a script of many
-//! keys; on a cluster, with one a key, side by side.
+//! All rows of a request are read with one `MGET`, and each hash with an `HMGET`, in one pipeline; on a
+//! cluster they go side by side, and the client asks several nodes for the rows of one `MGET`. Writes
+//! compare and set inside the server, with a script of many keys; on a cluster, with one a key, side
+//! by side.
 //!
 //! A pool (deadpool-redis) owns the connections, and the link borrows a few of them for as long as
 //! it is up: a pool checks a connection with a `PING` whenever it lends it, so lending one to each
@@ -11,20 +12,18 @@
 //! its reply off the wire, so the next caller never sees it. Given back after a failure, a
 //! connection that still answers is lent again, and a dead one is replaced.
 
+mod commands;
+mod lent;
 mod script;
 mod url;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, cmd};
+use deadpool_redis::redis::{AsyncConnectionConfig, RedisError};
 use deadpool_redis::{PoolError, Runtime, cluster};
-use futures::future::try_join_all;
 
-use super::change::Change;
-use super::link::{Dial, Values, Wire, WireError};
-use crate::key::Keys;
-use script::By;
+use super::link::{Dial, WireError};
+use lent::Lent;
 pub(super) use url::{Address, SCHEMES, is_redis, parse, redact};
 
 /// Connections that requests share. More than one, so that a long reply does not hold up all. The
@@ -36,8 +35,6 @@ const CONNECT_CLUSTER: Duration = Duration::from_secs(4);
 const CHECK: Duration = Duration::from_millis(250);
 /// Commands that may wait to be written to one connection.
 const PIPELINE: usize = 1024;
-/// Nothing else is served while a script runs: this many keys take a fraction of a millisecond.
-const KEYS_PER_SCRIPT: usize = 32;
 
 /// Pools of connections; nothing is connected yet.
 pub(super) enum RedisDial {
@@ -92,106 +89,10 @@ impl Dial for RedisDial {
                 for _ in 0..CONNECTIONS {
                     connections.push(pool.get().await.map_err(not_lent)?);
                 }
-                Ok(Lent::Server {
-                    connections,
-                    next: AtomicUsize::new(0),
-                })
+                Ok(Lent::server(connections))
             }
             // Multiplexed, and with a connection to each node by itself.
             RedisDial::Cluster(pool) => Ok(Lent::Cluster(pool.get().await.map_err(not_lent)?)),
-        }
-    }
-}
-
-/// Connections on loan from a pool, shared by requests.
-pub(super) enum Lent {
-    Server {
-        connections: Vec<deadpool_redis::Connection>,
-        next: AtomicUsize,
-    },
-    Cluster(cluster::Connection),
-}
-
-impl Wire for Lent {
-    async fn read(&self, keys: &Keys) -> Result<Values, WireError> {
-        let mut command = cmd("MGET");
-        for key in keys.iter() {
-            command.arg(key);
-        }
-        let values: Values = self.query(&command).await?;
-        if values.len() == keys.len() {
-            return Ok(values);
-        }
-        let why = format!("{} values came for {} keys", values.len(), keys.len());
-        Err(WireError { why, broken: true })
-    }
-
-    /// Asks for a key that is never written, as the requests' user and in their way: an answer to a
-    /// `PING` would say less. A cluster has proved itself by listing its slots, and is as good as
-    /// those of its nodes that answer: one key's node has no vote.
-    async fn probe(&self) -> Result<(), WireError> {
-        match self {
-            Lent::Server { .. } => self.read(&Keys::probe()).await.map(drop),
-            Lent::Cluster(_) => Ok(()),
-        }
-    }
-
-    async fn write(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {
-        // The keys of one call have to lie on one node.
-        let keys_per_call = match self {
-            Lent::Server { .. } => KEYS_PER_SCRIPT,
-            Lent::Cluster(_) => 1,
-        };
-        let calls = changes
-            .chunks(keys_per_call)
-            .map(|changes| self.run(changes));
-        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
-    }
-}
-
-impl Lent {
-    /// Makes changes whose keys are on one server.
-    async fn run(&self, changes: &[Change<'_>]) -> Result<Vec<bool>, WireError> {
-        let mut answer = self.send(&script::call(changes, By::Digest)).await;
-        // The server has not seen the script yet, or has forgotten it: it has done nothing.
-        if let Err(error) = &answer
-            && error.code() == Some("NOSCRIPT")
-        {
-            answer = self.send(&script::call(changes, By::Text)).await;
-        }
-        let done: Vec<bool> = answer.map_err(|error| self.failed(&error))?;
-        if done.len() == changes.len() {
-            return Ok(done);
-        }
-        let why = format!("{} answers came for {} keys", done.len(), changes.len());
-        Err(WireError { why, broken: true })
-    }
-
-    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, WireError> {
-        self.send(command)
-            .await
-            .map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &RedisError) -> WireError {
-        WireError {
-            // A cluster's connection replaces the broken ones within by itself.
-            broken: matches!(self, Lent::Server { .. }) && error.is_unrecoverable_error(),
-            why: error.to_string(),
-        }
-    }
-
-    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        match self {
-            Lent::Server { connections, next } => {
-                let turn = next.fetch_add(1, Ordering::Relaxed) % connections.len();
-                let mut connection = (*connections[turn]).clone();
-                command.query_async(&mut connection).await
-            }
-            Lent::Cluster(connection) => {
-                let mut connection = (**connection).clone();
-                command.query_async(&mut connection).await
-            }
         }
     }
 }
