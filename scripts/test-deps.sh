@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need: programs from apt where this may install them, then Triton and the checking tools into .cache/.
+# What the tests need: programs from apt where this may install them, then Triton, the checking tools and Feast into .cache/.
 # Called by `make test-deps` and `make test`; seconds when nothing is missing.
 set -euo pipefail
 
@@ -38,3 +38,4 @@ done
 scripts/triton.sh fetch
 scripts/tools.sh fetch
 scripts/tables.sh fetch
+scripts/feast.sh fetch
