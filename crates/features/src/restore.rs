@@ -166,7 +166,10 @@ fresh = { transform = "is_missing", inputs = ["other.x"] }
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("embedded:{}", folder.path().display())).unwrap();
         let line = r#"{"view":"card","entity":{"card_id":"1"},"values":{"count":3.25,"last":null},"event_time":"2019-08-31T10:00:00Z"}"#;
-        store.put(&catalog, &[parse_line(&catalog, line).unwrap()]).await.unwrap();
+        store
+            .put(&catalog, &[parse_line(&catalog, line).unwrap()])
+            .await
+            .unwrap();
         plan.assemble(&store, request, now, Instant::now()).await
     }
 
@@ -229,6 +232,9 @@ fresh = { transform = "is_missing", inputs = ["other.x"] }
         let text = (Value::String("3".into()), Status::Present);
         changed.columns.insert("card.count".into(), text);
         let said = after.restore(&request, &changed).unwrap_err().to_string();
-        assert_eq!(said, "the feature `card.count` was kept with another type than float32");
+        assert_eq!(
+            said,
+            "the feature `card.count` was kept with another type than float32"
+        );
     }
 }

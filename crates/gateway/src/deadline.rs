@@ -41,6 +41,11 @@ impl Deadline {
         }
     }
 
+    /// How long the answer may take.
+    pub fn budget(&self) -> Duration {
+        self.at - self.received
+    }
+
     /// When whoever is waited for must have answered, so that the answer leaves in time.
     pub fn answer_by(&self) -> Instant {
         self.at

@@ -33,6 +33,11 @@ mod local;
 
 mod repository;
 
+// What is kept of each decision, off the path, and what can be learned from it.
+pub mod decision_log;
+
+pub mod replay;
+
 // The process: its settings, its life, what it tells.
 pub mod config;
 pub mod serve;

@@ -34,6 +34,9 @@ enum Command {
     /// The online store.
     #[command(subcommand)]
     Features(commands::features::Command),
+    /// The log of decisions: which segments there are, single records, tables for other tools.
+    #[command(subcommand)]
+    Log(commands::log::Command),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Serve => commands::serve::run(config, &mut report),
         Command::Check => commands::check::run(&config, &mut report),
         Command::Features(command) => commands::features::run(command, &config, &mut report),
+        Command::Log(command) => commands::log::run(command, &config),
     };
     // Problems first, then what they amount to. Whoever reads may have gone: that is no failure.
     let mut stderr = std::io::stderr();

@@ -16,6 +16,7 @@ use crate::{
     answer::{Answer, FeatureHealth, Scores, Timings},
     binding::{Decision, Decisions},
     deadline::Deadline,
+    decision_log::{Basis, DecisionLog},
     ingress::{Arrival, Received, clients::Clients},
     pressure::Pressure,
     rejection::Rejection,
@@ -38,8 +39,23 @@ pub struct Gateway {
     pub clients: Clients,
     /// What is counted.
     pub telemetry: Telemetry,
+    /// What is kept of each decision.
+    pub log: DecisionLog,
     /// The largest body read.
     pub max_body_bytes: usize,
+}
+
+/// A decision that has been made, and what counts and keeps it.
+#[derive(Debug)]
+pub struct Made<'g> {
+    /// What the caller gets.
+    pub answer: Answer,
+    /// What counts it.
+    pub metrics: &'g DecisionMetrics,
+    /// When it must have left.
+    pub deadline: Deadline,
+    /// What it was made from.
+    pub(crate) basis: Basis,
 }
 
 /// Makes one decision. Fails only for what is wrong with the request itself.
@@ -47,7 +63,7 @@ pub async fn decide(
     gateway: &Gateway,
     arrival: Arrival,
     _permit: Permit,
-) -> Result<(Answer, &DecisionMetrics, Deadline), Rejection> {
+) -> Result<Made<'_>, Rejection> {
     let question = &arrival.question;
     arrival.client.may_ask(&question.decision)?;
     let decision = gateway.decisions.find(&question.decision)?;
@@ -68,7 +84,7 @@ pub async fn decide(
     let assembled = assembling.elapsed();
     decision.metrics.assembled(&features);
 
-    let served = tiers::serve(&bound.chain, &features, deadline).await;
+    let mut served = tiers::serve(&bound.chain, &features, deadline).await;
 
     let judging = Instant::now();
     let verdict = decision.definition.policy.apply(&served.scored.scores);
@@ -91,6 +107,14 @@ pub async fn decide(
         stale: features.stale().map(str::to_owned).collect(),
     };
     let action = Arc::clone(&verdict.action);
+    let basis = Basis {
+        schema: Arc::clone(&bound.schema),
+        request: row,
+        features,
+        tensors: std::mem::take(&mut served.scored.seen),
+        as_of: moment,
+        budget: deadline.budget(),
+    };
     let answer = answer(
         decision,
         arrival.question.id,
@@ -100,7 +124,12 @@ pub async fn decide(
         served,
         timings,
     );
-    Ok((answer, &decision.metrics, deadline))
+    Ok(Made {
+        answer,
+        metrics: &decision.metrics,
+        deadline,
+        basis,
+    })
 }
 
 fn answer(

@@ -25,6 +25,7 @@ use crate::{
     binding::{self, Decision, Decisions, Remote},
     config::{Config, TritonConfig},
     decision,
+    decision_log::DecisionLog,
     diagnostic::{Diagnostic, Report, Severity},
     ingress::{clients::Clients, entry::Entry, gate::Gate, grpc, http, server},
     local,
@@ -51,7 +52,8 @@ impl Service {
     /// Reads the files and opens the store. Problems of the files go to `report`.
     ///
     /// # Errors
-    /// A file has problems, or the store cannot be opened. An unreachable store or Triton is none.
+    /// A file has problems, the store cannot be opened, or the folder that was named for the decision
+    /// log cannot be written to. An unreachable store or Triton is none.
     pub fn new(
         config: &Config,
         endpoints: Option<EndpointSet>,
@@ -71,6 +73,7 @@ impl Service {
             pressure: Arc::new(Pressure::default()),
             clients: Clients::new(&config.clients),
             telemetry: Telemetry::new(),
+            log: DecisionLog::start(&config.decision_log)?,
             max_body_bytes: config.server.max_body_bytes,
         };
         Ok(Self {
@@ -130,6 +133,7 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
 
     let endpoints = endpoints(&config.triton)?;
     let service = Service::new(&config, endpoints.clone(), report)?;
+    let gateway = Arc::clone(&service.gateway);
     let ready = Arc::new(AtomicBool::new(false));
     let admin = Admin {
         gateway: Arc::clone(&service.gateway),
@@ -158,8 +162,12 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
     stop.cancel();
     let drained = tokio::select! {
         drained = public_server => drained.unwrap_or(false),
-        () = signals.next() => return Err(Failure("told to stop at once; some requests did not finish".into())),
+        () = signals.next() => {
+            gateway.log.close().await;
+            return Err(Failure("told to stop at once; some requests did not finish".into()));
+        }
     };
+    gateway.log.close().await;
     stop_admin.cancel();
     if !drained {
         return Err(Failure(format!(

@@ -41,6 +41,9 @@ pub(crate) struct Settings {
     /// The ONNX Runtime library (libonnxruntime).
     #[arg(long, env = "GAVEL_ONNXRUNTIME", global = true)]
     onnxruntime: Option<PathBuf>,
+    /// The folder of the decision log; "" keeps no decision.
+    #[arg(long, env = "GAVEL_DECISION_LOG", global = true)]
+    decision_log: Option<PathBuf>,
     /// The form of log lines.
     #[arg(long, env = "GAVEL_LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
@@ -72,6 +75,9 @@ impl Settings {
         set(&mut config.models.repository, self.model_repository);
         config.models.config_name = self.model_config_name.or(config.models.config_name);
         config.models.onnxruntime = self.onnxruntime.or(config.models.onnxruntime);
+        if let Some(directory) = self.decision_log {
+            config.decision_log.set_directory(directory);
+        }
         set(&mut config.log.format, self.log_format);
         set(&mut config.log.level, self.log_level);
         config

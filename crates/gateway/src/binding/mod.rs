@@ -49,6 +49,8 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Bound {
     pub(crate) plan: Plan,
+    /// What the log calls the values of this plan.
+    pub(crate) schema: Arc<decision_log::Schema>,
     pub(crate) chain: Chain,
     /// Why tiers are not ready, by tier.
     pub(crate) issues: Vec<TierIssue>,
@@ -242,6 +244,7 @@ pub(crate) fn bind(
         worth,
     };
     let mut bound = Bound {
+        schema: crate::decision_log::schema(definition, &plan),
         plan,
         chain,
         issues,

@@ -3,6 +3,8 @@
 pub(crate) mod check;
 pub(crate) mod features;
 pub(crate) mod get;
+pub(crate) mod log;
+mod select;
 pub(crate) mod serve;
 
 use gateway::serve::Failure;

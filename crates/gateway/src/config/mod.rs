@@ -3,9 +3,12 @@
 //! Each part is its own type, and a module is handed its part alone. What a decision is lives in
 //! `decision`, not here.
 
+mod decision_log;
 mod read;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::decision_log::DecisionLogConfig;
 
 /// Everything a process is told at start.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Config {
     pub clients: Vec<ClientConfig>,
     /// How to log.
     pub log: LogConfig,
+    /// What is kept of each decision.
+    pub decision_log: DecisionLogConfig,
 }
 
 /// The two ports and the bounds on what comes in.
@@ -127,6 +132,7 @@ impl Default for Config {
                 format: LogFormat::Text,
                 level: "info".into(),
             },
+            decision_log: DecisionLogConfig::default(),
         }
     }
 }

@@ -56,6 +56,9 @@ impl Config {
         config
             .log
             .read(root.table("log", &mut problems), &mut problems);
+        config
+            .decision_log
+            .read(root.table("decision_log", &mut problems), &mut problems);
         config.clients = root
             .tables("clients", &mut problems)
             .into_iter()
@@ -79,7 +82,7 @@ impl Config {
     }
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }

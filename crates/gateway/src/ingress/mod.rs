@@ -71,7 +71,7 @@ pub struct Arrival {
     pub decode: Duration,
 }
 
-/// Decides, and counts what came of it.
+/// Decides, counts what came of it and hands it to the log.
 pub async fn decide(gateway: &Gateway, arrival: Arrival) -> Result<Answer, Rejection> {
     let received = arrival.received.at;
     let outcome = async {
@@ -80,10 +80,13 @@ pub async fn decide(gateway: &Gateway, arrival: Arrival) -> Result<Answer, Rejec
     }
     .await;
     match outcome {
-        Ok((mut answer, metrics, deadline)) => {
+        Ok(made) => {
+            let mut answer = made.answer;
             let now = Instant::now();
             answer.timings_us.total = now - received;
-            metrics.answered(&answer, deadline.is_late(now));
+            let late = made.deadline.is_late(now);
+            made.metrics.answered(&answer, late);
+            gateway.log.keep(&answer, made.basis, late);
             Ok(answer)
         }
         Err(rejection) => Err(rejection),

@@ -25,6 +25,20 @@ pub(crate) struct Table<'s> {
     known: Vec<&'static str>,
 }
 
+/// A whole number of bytes, KiB, MiB, GiB or TiB.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match text[digits.len()..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 impl<'s> Table<'s> {
     pub(super) fn new(path: String, span: Range<usize>, table: DeTable<'s>) -> Self {
         let entries = table
@@ -188,6 +202,23 @@ impl<'s> Table<'s> {
                 );
                 None
             }
+        }
+    }
+
+    /// An optional size in bytes: a number, or one with a unit, such as `"64MiB"`.
+    pub(crate) fn size(&mut self, name: &'static str, p: &mut Problems<'_>) -> Option<At<u64>> {
+        let value = self.take(name)?;
+        let written = match Literal::from_toml(value.get_ref()) {
+            Some(Literal::Integer(bytes)) => u64::try_from(bytes).ok(),
+            Some(Literal::Text(text)) => parse_size(&text),
+            _ => None,
+        };
+        match written {
+            Some(bytes) => Some(At {
+                value: bytes,
+                span: value.span(),
+            }),
+            None => self.wrong(p, name, &value, "a size, such as \"64MiB\" or \"1GiB\""),
         }
     }
 

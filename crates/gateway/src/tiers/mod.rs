@@ -20,6 +20,7 @@ mod worth;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use features::FeatureRow;
 use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
@@ -32,6 +33,17 @@ pub(crate) use self::triton::TritonTier;
 pub(crate) use self::worth::Worth;
 use crate::deadline::Deadline;
 
+/// An input of a model, as it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The input's name.
+    pub name: Arc<str>,
+    /// Type of its elements.
+    pub dtype: triton_client::Dtype,
+    /// As Triton's raw tensors are: row-major, little-endian.
+    pub data: Bytes,
+}
+
 /// What a tier found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
@@ -43,6 +55,8 @@ pub struct Scored {
     pub version: Arc<str>,
     /// What a rule says of itself; models say nothing.
     pub reason: Option<Arc<str>>,
+    /// What the model was given; rules are given the row.
+    pub seen: Vec<Seen>,
 }
 
 /// An answer and how it came about.

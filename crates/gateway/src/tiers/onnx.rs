@@ -6,7 +6,7 @@ use features::FeatureRow;
 use local_model::{Input, LocalModel};
 use tokio::time::Instant;
 
-use super::{Scored, SkipReason, bound::BoundModel};
+use super::{Scored, Seen, SkipReason, bound::BoundModel};
 
 /// A tier in process.
 #[derive(Debug)]
@@ -61,6 +61,16 @@ impl OnnxTier {
             model: bound.model.clone(),
             version: bound.version.clone(),
             reason: None,
+            seen: bound
+                .inputs
+                .iter()
+                .zip(buffers)
+                .map(|(input, data)| Seen {
+                    name: input.name.clone(),
+                    dtype: input.dtype,
+                    data: data.into(),
+                })
+                .collect(),
         })
     }
 }

@@ -104,6 +104,7 @@ impl RulesTier {
             model: self.table.clone(),
             version: self.version.clone(),
             reason: Some(outcome.reason.clone()),
+            seen: Vec::new(),
         }
     }
 }

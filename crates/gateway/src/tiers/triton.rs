@@ -6,7 +6,7 @@ use features::FeatureRow;
 use tokio::{sync::Notify, time::Instant};
 use triton_client::{InferRequest, InputTensor, Scheduler};
 
-use super::{Scored, SkipReason, bound::BoundModel};
+use super::{Scored, Seen, SkipReason, bound::BoundModel};
 
 /// A tier that Triton serves.
 #[derive(Debug)]
@@ -34,14 +34,24 @@ impl TritonTier {
         if self.requires.iter().any(|view| row.view_missing(view)) {
             return Err(SkipReason::FeaturesMissing);
         }
+        let seen: Vec<Seen> = bound
+            .inputs
+            .iter()
+            .map(|input| Seen {
+                name: input.name.clone(),
+                dtype: input.dtype,
+                data: input.bytes(row).into(),
+            })
+            .collect();
         let inputs = bound
             .inputs
             .iter()
-            .map(|input| InputTensor {
-                name: input.name.clone(),
-                dtype: input.dtype,
+            .zip(&seen)
+            .map(|(input, seen)| InputTensor {
+                name: seen.name.clone(),
+                dtype: seen.dtype,
                 shape: input.shape.clone(),
-                data: input.bytes(row).into(),
+                data: seen.data.clone(),
             })
             .collect();
         let request = InferRequest {
@@ -74,6 +84,7 @@ impl TritonTier {
             model: bound.model.clone(),
             version: bound.version.clone(),
             reason: None,
+            seen,
         })
     }
 }

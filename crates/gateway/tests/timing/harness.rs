@@ -109,6 +109,7 @@ impl Harness {
         );
         config.decisions = folder.path().to_owned();
         config.store_url = store_url(folder.path());
+        config.decision_log.enabled = false;
         config.models.repository = folder.path().join("none");
         let connect = fake.connector();
         let endpoints =
