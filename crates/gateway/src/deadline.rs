@@ -36,9 +36,14 @@ impl Deadline {
         Self {
             received,
             at: received + budget,
-            reserve: (budget / 5).clamp(MIN_RESERVE, MAX_RESERVE) + run_queue,
+            reserve: reserve(budget) + run_queue,
             compute_reserve: MAX_COMPUTE_RESERVE.min(budget / 20),
         }
+    }
+
+    /// How long whoever is waited for has with such a budget, when no task waits in the run queue.
+    pub fn waits(budget: Duration) -> Duration {
+        budget.saturating_sub(reserve(budget))
     }
 
     /// How long the answer may take.
@@ -76,6 +81,10 @@ impl Deadline {
     pub fn is_late(&self, now: Instant) -> bool {
         now > self.at
     }
+}
+
+fn reserve(budget: Duration) -> Duration {
+    (budget / 5).clamp(MIN_RESERVE, MAX_RESERVE)
 }
 
 #[cfg(test)]

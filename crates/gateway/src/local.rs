@@ -40,7 +40,7 @@ pub(crate) fn load<'d>(
         let runtime = runtime
             .as_ref()
             .map_err(|error| BindError::plain(error.to_string()))?;
-        load_one(&repository, runtime, name)
+        load_one(&repository, runtime, name, None)
     };
     names
         .iter()
@@ -51,17 +51,24 @@ pub(crate) fn load<'d>(
         .collect()
 }
 
-fn load_one(
+/// Loads a version of a model; without one, the newest.
+pub(crate) fn load_one(
     repository: &Repository,
     runtime: &Runtime,
     name: &str,
+    version: Option<&str>,
 ) -> Result<KnownModel, BindError> {
     let model = repository.model(name)?;
     let folder = model.dir.display();
-    let version = *model
-        .versions
-        .last()
-        .ok_or_else(|| BindError::plain(format!("{folder} has no version folder such as 1/")))?;
+    let mut versions = model.versions.iter().copied();
+    let found = match version {
+        Some(asked) => versions.find(|version| version.to_string() == asked),
+        None => versions.next_back(),
+    };
+    let version = found.ok_or_else(|| {
+        let which = version.map_or_else(|| "such as 1/".into(), |version| format!("{version}/"));
+        BindError::plain(format!("{folder} has no version folder {which}"))
+    })?;
     let file = model.model_file(version).ok_or_else(|| {
         BindError::plain(format!(
             "{folder} is no single ONNX model, so it cannot run in process"

@@ -37,17 +37,31 @@ enum Command {
     /// The log of decisions: which segments there are, single records, tables for other tools.
     #[command(subcommand)]
     Log(commands::log::Command),
+    /// The log through the same models: the same bits, or which row differs; and what-ifs.
+    ///
+    /// Ends with 0 if all is the same (or within --max-changed), with 1 if not, with 2 if some could not
+    /// be replayed.
+    Replay(commands::replay::Command),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut report = Report::default();
     let config = cli.settings.resolve(&mut report);
+    let (mut ended, mut failed) = (ExitCode::SUCCESS, ExitCode::FAILURE);
     let outcome = match cli.command {
         Command::Serve => commands::serve::run(config, &mut report),
         Command::Check => commands::check::run(&config, &mut report),
         Command::Features(command) => commands::features::run(command, &config, &mut report),
         Command::Log(command) => commands::log::run(command, &config),
+        Command::Replay(command) => {
+            failed = commands::replay::NOT_REPLAYED.into();
+            let outcome = commands::replay::run(command, &config, &mut report);
+            outcome.map(|(said, status)| {
+                ended = status.into();
+                said
+            })
+        }
     };
     // Problems first, then what they amount to. Whoever reads may have gone: that is no failure.
     let mut stderr = std::io::stderr();
@@ -57,11 +71,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok(said) => {
             let _ = writeln!(std::io::stdout(), "{said}");
-            ExitCode::SUCCESS
+            ended
         }
         Err(failure) => {
             let _ = writeln!(stderr, "gavel: {failure}");
-            ExitCode::FAILURE
+            failed
         }
     }
 }

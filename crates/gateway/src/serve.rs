@@ -234,7 +234,8 @@ impl From<binding::RuleProblem> for Diagnostic {
     }
 }
 
-fn endpoints(config: &TritonConfig) -> Result<Option<EndpointSet>, Failure> {
+/// Triton's endpoints, where there are any.
+pub(crate) fn endpoints(config: &TritonConfig) -> Result<Option<EndpointSet>, Failure> {
     if config.endpoints.is_empty() {
         return Ok(None);
     }

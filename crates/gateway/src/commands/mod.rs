@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod features;
 pub(crate) mod get;
 pub(crate) mod log;
+pub(crate) mod replay;
 mod select;
 pub(crate) mod serve;
 

@@ -124,6 +124,11 @@ pub fn read_folder(folder: &Path, report: &mut Report) -> Option<Decisions> {
     })
 }
 
+/// Reads a table of rules by itself.
+pub(crate) fn read_rules(file: &Path, report: &mut Report) -> Option<rules::RuleTable> {
+    rules::read(file, 0..0, &mut Problems::new(file, report))
+}
+
 fn read_catalog(file: &Path, report: &mut Report) -> Option<Catalog> {
     let source = match std::fs::read_to_string(file) {
         Ok(source) => source,

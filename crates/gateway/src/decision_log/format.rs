@@ -97,7 +97,8 @@ pub fn text(record: &Record) -> String {
     lines.join("\n")
 }
 
-fn plain(value: &Value) -> String {
+/// A value, as JSON has it.
+pub(crate) fn plain(value: &Value) -> String {
     serde_json::to_string(&Plain(value)).unwrap_or_default()
 }
 

@@ -19,7 +19,10 @@ use std::{sync::Arc, time::Duration};
 
 use features::{FeatureRow, RequestRow};
 
-pub(crate) use self::entry::schema;
+pub(crate) use self::{
+    entry::{schema, value},
+    format::plain,
+};
 pub use self::{
     format::{json, moment, text},
     outline::{Outline, outline},

@@ -142,6 +142,29 @@ impl Chain {
         self.in_process.iter().map(OnnxTier::cost).sum()
     }
 
+    /// Asks one tier alone until `until`, for a replay.
+    pub(crate) async fn ask_one(
+        &self,
+        tier: &str,
+        row: &FeatureRow,
+        until: Instant,
+    ) -> Result<Scored, SkipReason> {
+        if let Some(remote) = self.remote.iter().find(|remote| *remote.name == *tier) {
+            return remote.ask(row, self.worth.of(row), until).await;
+        }
+        match self.in_process.iter().find(|local| *local.name == *tier) {
+            Some(local) => local.run(row, until),
+            None => Ok(self.rules.run(row)),
+        }
+    }
+
+    /// The best answer in process, as if there were no tier over the network, for a replay.
+    pub(crate) fn first_in_process(&self, row: &FeatureRow, until: Instant) -> Scored {
+        let mut tiers = self.in_process.iter();
+        let answer = tiers.find_map(|tier| tier.run(row, until).ok());
+        answer.unwrap_or_else(|| self.rules.run(row))
+    }
+
     /// The best answer without a network: microseconds, on the calling thread.
     fn answer_in_process(&self, row: &FeatureRow, deadline: Deadline) -> Served {
         let mut skipped = Vec::new();

@@ -1,0 +1,205 @@
+//! What another budget would buy, from how long the best tier over the network took.
+//!
+//! A decision that was answered tells when the answer was there. One that timed out tells only that it
+//! was not there yet: it is censored, and the share answered by a moment is the estimate of Kaplan and
+//! Meier (1958). Decisions for which the tier was not asked at all count as not answered by it, whatever
+//! the budget: it was overloaded, failing or not ready, and more time need not have mended that.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use decision_log::Record;
+
+use crate::deadline::Deadline;
+
+/// What the table goes by, in both directions from the budget that was logged most.
+const STEP: Duration = Duration::from_millis(10);
+const STEPS: i32 = 3;
+/// A smaller budget waits for nobody.
+const LEAST: Duration = Duration::from_millis(5);
+
+/// What a record says of the tier over the network, in microseconds from the request's receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// Its answer was there.
+    Answered(u64),
+    /// It was not there when it was given up.
+    GaveUp(u64),
+    /// It was not asked, or failed.
+    NotAsked,
+}
+
+impl Waited {
+    pub(super) fn of(record: &Record, tier: &str) -> Self {
+        let stage = |name: &str| {
+            let mut stages = record.timings_us.iter();
+            stages.find(|(stage, _)| **stage == *name).map_or(0, |(_, took)| *took)
+        };
+        let until = stage("total").saturating_sub(stage("policy"));
+        if *record.tier == *tier {
+            return Self::Answered(until);
+        }
+        let mut skipped = record.skipped.iter();
+        let timed_out = skipped.any(|skip| *skip.tier == *tier && &*skip.reason == "timeout");
+        match timed_out {
+            true => Self::GaveUp(until.min(waits_us(Duration::from_micros(record.budget_us)))),
+            false => Self::NotAsked,
+        }
+    }
+
+    /// Whether it answered, and would not have in time had the budget been this.
+    pub(super) fn would_be_late(self, record: &Record, budget: Duration) -> bool {
+        let shorter = budget < Duration::from_micros(record.budget_us);
+        shorter && matches!(self, Self::Answered(at) if at > waits_us(budget))
+    }
+}
+
+fn waits_us(budget: Duration) -> u64 {
+    Deadline::waits(budget).as_micros() as u64
+}
+
+/// How long the tiers over the network took, by decision.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceTimes {
+    by_decision: BTreeMap<Arc<str>, Times>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Times {
+    answered: Vec<u64>,
+    gave_up: Vec<u64>,
+    not_asked: u64,
+    budgets: BTreeMap<u64, u64>,
+}
+
+/// What budgets would buy one decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budgets {
+    /// Which.
+    pub decision: Arc<str>,
+    /// The budget that most decisions had.
+    pub usual: Duration,
+    /// Budgets and the share of decisions that the tier would answer; `false` when nothing of the log
+    /// waited for so long: it is then at least that.
+    pub shares: Vec<(Duration, f64, bool)>,
+}
+
+impl ServiceTimes {
+    pub(super) fn add(&mut self, record: &Record, waited: Waited) {
+        let decision = Arc::clone(&record.schema.decision);
+        let times = self.by_decision.entry(decision).or_default();
+        *times.budgets.entry(record.budget_us).or_default() += 1;
+        match waited {
+            Waited::Answered(at) => times.answered.push(at),
+            Waited::GaveUp(at) => times.gave_up.push(at),
+            Waited::NotAsked => times.not_asked += 1,
+        }
+    }
+
+    /// A table for each decision.
+    pub fn budgets(&self) -> impl Iterator<Item = Budgets> {
+        self.by_decision.iter().map(|(decision, times)| times.table(Arc::clone(decision)))
+    }
+}
+
+impl Times {
+    fn table(&self, decision: Arc<str>) -> Budgets {
+        let most = self.budgets.iter().max_by_key(|(_, count)| **count);
+        let usual = Duration::from_micros(most.map_or(0, |(budget, _)| *budget));
+        let budgets = (-STEPS..=STEPS).filter_map(|step| {
+            let away = STEP * step.unsigned_abs();
+            match step < 0 {
+                true => usual.checked_sub(away).filter(|budget| *budget >= LEAST),
+                false => Some(usual + away),
+            }
+        });
+        let shares = budgets.map(|budget| {
+            let (share, known) = self.share(waits_us(budget));
+            (budget, share, known)
+        });
+        Budgets {
+            decision,
+            usual,
+            shares: shares.collect(),
+        }
+    }
+
+    /// The share of all that is answered within `us`, and whether anybody waited for so long.
+    fn share(&self, us: u64) -> (f64, bool) {
+        let asked = self.answered.len() + self.gave_up.len();
+        let all = asked as u64 + self.not_asked;
+        if all == 0 {
+            return (0.0, false);
+        }
+        let mut moments: Vec<(u64, bool)> = self.answered.iter().map(|at| (*at, true)).collect();
+        moments.extend(self.gave_up.iter().map(|at| (*at, false)));
+        // Who gave up in the moment in which another was answered waited for that moment too.
+        moments.sort_by_key(|(at, answered)| (*at, !answered));
+        let mut waiting = asked as f64;
+        let mut unanswered = 1.0;
+        for (at, answered) in &moments {
+            if *at > us {
+                break;
+            }
+            if *answered {
+                unanswered *= 1.0 - 1.0 / waiting;
+            }
+            waiting -= 1.0;
+        }
+        let longest = moments.last().map_or(0, |(at, _)| *at);
+        let known = us <= longest || self.gave_up.is_empty();
+        let share = asked as f64 / all as f64 * (1.0 - unanswered);
+        (share, known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(answered: &[u64], gave_up: &[u64], not_asked: u64) -> Times {
+        Times {
+            answered: answered.to_vec(),
+            gave_up: gave_up.to_vec(),
+            not_asked,
+            budgets: [(95_000, 1)].into(),
+        }
+    }
+
+    #[test]
+    fn without_timeouts_it_is_the_share_that_was_there() {
+        let times = times(&[10, 20, 30, 40], &[], 0);
+        let shares = [5, 10, 25, 40, 99].map(|us| times.share(us).0);
+        for (share, expected) in shares.iter().zip([0.0, 0.25, 0.5, 1.0, 1.0]) {
+            assert!((share - expected).abs() < 1e-12, "{shares:?}");
+        }
+        assert!(times.share(99).1, "all were answered: more time buys nothing");
+    }
+
+    #[test]
+    fn timeouts_are_censored_as_kaplan_and_meier_do() {
+        // At 10 one of four is answered, at 20 one of those three gives up, at 30 one of two is answered.
+        let times = times(&[10, 30], &[20, 40], 0);
+        let (share, known) = times.share(30);
+        assert!((share - (1.0 - 0.75 * 0.5)).abs() < 1e-12, "{share}");
+        assert!(known);
+        assert_eq!(times.share(50), (share, false), "nobody waited for so long");
+    }
+
+    #[test]
+    fn those_that_were_not_asked_are_answered_by_others_whatever_the_budget() {
+        let times = times(&[10], &[], 3);
+        assert_eq!(times.share(1_000).0, 0.25);
+        assert_eq!(Times::default().share(10), (0.0, false));
+        let table = times.table("d".into());
+        let budgets: Vec<u64> = table.shares.iter().map(|(b, _, _)| b.as_millis() as u64).collect();
+        assert_eq!(budgets, [65, 75, 85, 95, 105, 115, 125]);
+    }
+
+    #[test]
+    fn a_budget_too_small_for_anybody_is_not_asked_about() {
+        let mut times = times(&[10], &[], 0);
+        times.budgets = [(20_000, 1)].into();
+        let table = times.table("d".into());
+        assert_eq!(table.shares[0].0, Duration::from_millis(10));
+    }
+}
