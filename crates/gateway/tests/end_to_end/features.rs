@@ -25,11 +25,10 @@ const PATH: &str = "/admin/features?decision=fraud&card_id=15566&store_id=2166\
 /// A day before [`AT`], with a null and with a feature that it does not say.
 const CARD: &str = r#"{"view":"card","entity":{"card_id":"15566"},"event_time":"2019-08-31T10:00:00Z","values":{"txn_count_24h":3,"txn_count_30d":4,"txn_amount_mean_30d":null}}"#;
 
-/// With these rows in its store besides the examples.
+/// With these rows in its store. The examples would be newer.
 async fn load(setup: &Setup, rows: &str) {
     let file = setup.folder().join("rows.jsonl");
     fs::write(&file, rows).unwrap();
-    setup.load_examples().await;
     setup.load(&file).await;
 }
 
