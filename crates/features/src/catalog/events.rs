@@ -1,5 +1,6 @@
 //! `[events]`: what events carry.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) const MAX_WINDOW_US: i64 = 90 * 86_400_000_000;
 pub(crate) struct Definition<'d> {
     pub(crate) events: EventType,
     pub(crate) lateness_us: i64,
+    /// Whether a view says that it is made from these events.
+    pub(crate) used: Cell<bool>,
     path: String,
     span: Range<usize>,
     name: &'d str,
@@ -37,6 +40,7 @@ pub(crate) fn events<'d>(root: &Table<'d>, report: &mut Report) -> Vec<Definitio
             all.push(Definition {
                 events,
                 lateness_us,
+                used: Cell::new(false),
                 path: node.path,
                 span,
                 name,
@@ -58,7 +62,7 @@ pub(crate) fn join(
         definition.events.views = made
             .filter(|view| view.events() == definition.name)
             .collect();
-        if definition.events.views.is_empty() {
+        if !definition.used.get() {
             let message = format!(
                 "no view is made from these events: a view with `events = {:?}` would be",
                 definition.name

@@ -115,6 +115,11 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// Whether this is a table with that key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::Table(entries) if entries.contains_key(key))
+    }
+
     pub(crate) fn text(&self, report: &mut Report) -> Option<&'d str> {
         match self.value.get_ref() {
             DeValue::String(text) => Some(text),

@@ -71,16 +71,22 @@ fn view(
 ) -> View {
     let from_events = table.get("events");
     let from_hashes = table.get("hash").filter(|_| from_events.is_none());
+    let columns = table
+        .require("features", "what its rows hold", report)
+        .and_then(|node| node.table(report));
+    let aggregated = columns.as_ref().is_some_and(windows::any_aggregate);
     let (more, keys): (&[&str], &[&str]) = match (&from_events, &from_hashes) {
         (Some(_), _) => (&["events"], &windows::FEATURE_KEYS),
         (_, Some(_)) => (&hashes::VIEW_KEYS, &hashes::FEATURE_KEYS),
+        (None, None) if aggregated => {
+            let what = "the event type that its features with an `aggregate` are made from";
+            table.require("events", what, report);
+            (&["events"], &windows::FEATURE_KEYS)
+        }
         (None, None) => (&["events", "hash"], &["dtype", "default"]),
     };
     table.only(&[&["entity", "ttl", "features"], more].concat(), report);
     let key = table.require("entity", "what its rows are about", report);
-    let columns = table
-        .require("features", "what its rows hold", report)
-        .and_then(|node| node.table(report));
     let features = columns
         .as_ref()
         .map_or_else(Vec::new, |table| self::features(table, keys, report));

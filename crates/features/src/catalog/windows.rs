@@ -42,6 +42,12 @@ struct Entry<'d> {
     made: Option<Aggregate>,
 }
 
+/// Whether any of a view's features says how events make it.
+pub(crate) fn any_aggregate(columns: &Table<'_>) -> bool {
+    let mut columns = columns.entries().into_iter();
+    columns.any(|(_, _, node)| node.has("aggregate"))
+}
+
 /// Makes `view` one from events: `node` names their type, `table` is the view's, `columns` that of
 /// its features. If anything is reported, the view stays as it is.
 pub(crate) fn make(
@@ -62,6 +68,7 @@ pub(crate) fn make(
         report.add_with_hint(node.span(), &node.path, message, hint);
         return;
     };
+    definition.used.set(true);
     let key = key_fields(view, node, &definition.events, report);
     let entries = entries(view, columns, &definition.events, report);
     let Some(aggregates) = finish(view, &entries, report) else {
@@ -162,13 +169,11 @@ fn simple(
         "max" => Fold::Max,
         "distinct" => Fold::Distinct,
         _ => {
-            superfluous(
-                "window",
-                aggregate,
-                "it reaches back to the newest events, however old",
-                table,
-                report,
-            );
+            let why = match aggregate {
+                "ratio" => "its features have theirs",
+                _ => "it reaches back to the newest events, however old",
+            };
+            superfluous("window", aggregate, why, table, report);
             return match aggregate {
                 "last" | "last_n" => recent(feature, aggregate, table, events, report),
                 "since_last" => {
@@ -426,3 +431,6 @@ fn check_ttl(
         Some(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,8 @@ mod ladder;
 mod ordered;
 mod program;
 mod recent;
+#[cfg(test)]
+mod reference;
 mod sketch;
 mod state;
 mod tiles;
