@@ -6,9 +6,11 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
-    let contract = root.join("gavel/v1/decision.proto");
-    println!("cargo::rerun-if-changed={}", contract.display());
-    let descriptors = protox::compile([&contract], [&root])?;
+    let contract = ["decision", "event"].map(|name| root.join(format!("gavel/v1/{name}.proto")));
+    for file in &contract {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let descriptors = protox::compile(&contract, [&root])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     std::fs::write(
         out.join("gavel_descriptor.bin"),

@@ -56,6 +56,11 @@ impl Options {
         })
     }
 
+    /// Other brokers, with the same options.
+    pub fn set_brokers(&mut self, brokers: String) {
+        self.brokers = brokers;
+    }
+
     /// `host:port,host:port`.
     pub fn brokers(&self) -> &str {
         &self.brokers
@@ -73,6 +78,16 @@ impl Options {
             config.set(*name, *value);
         }
         config
+    }
+}
+
+impl Default for Options {
+    /// A broker on this machine.
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".into(),
+            set: BTreeMap::new(),
+        }
     }
 }
 

@@ -22,6 +22,9 @@ pub mod tiers;
 
 pub mod answer;
 
+// Events to features, beside the path.
+pub mod ingest;
+
 // What the path runs: decisions as written, bound to models and features.
 pub mod decision;
 

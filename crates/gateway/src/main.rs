@@ -31,6 +31,8 @@ enum Command {
     Serve,
     /// Check gavel.toml, decisions, features, rules and the model repository, without serving.
     Check,
+    /// Make features from events: Kafka topics, or files.
+    Ingest(commands::ingest::Arguments),
     /// The online store.
     #[command(subcommand)]
     Features(commands::features::Command),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve => commands::serve::run(config, &mut report),
         Command::Check => commands::check::run(&config, &mut report),
+        Command::Ingest(arguments) => commands::ingest::run(arguments, &config, &mut report),
         Command::Features(command) => commands::features::run(command, &config, &mut report),
         Command::Log(command) => commands::log::run(command, &config),
         Command::Replay(command) => {

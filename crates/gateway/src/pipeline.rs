@@ -17,6 +17,7 @@ use crate::{
     binding::{Decision, Decisions},
     deadline::Deadline,
     decision_log::{Basis, DecisionLog},
+    ingest::Live,
     ingress::{Arrival, Received, clients::Clients},
     pressure::Pressure,
     rejection::Rejection,
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub telemetry: Telemetry,
     /// What is kept of each decision.
     pub log: DecisionLog,
+    /// Takes events.
+    pub live: Live,
     /// The largest body read.
     pub max_body_bytes: usize,
 }

@@ -27,6 +27,7 @@ use crate::{
     decision,
     decision_log::DecisionLog,
     diagnostic::{Diagnostic, Report, Severity},
+    ingest::{Live, Types},
     ingress::{clients::Clients, entry::Entry, gate::Gate, grpc, http, server},
     local,
     pipeline::Gateway,
@@ -66,7 +67,9 @@ impl Service {
             ));
         };
         let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+        let types = Types::new(Arc::new(binder.catalog.clone()));
         let gateway = Gateway {
+            live: Live::start(types, store.clone()),
             decisions,
             store,
             admission: Admission::new(config.server.max_in_flight),
@@ -262,7 +265,10 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure>
 }
 
 /// Folds histogram samples into their buckets, so that they do not pile up between scrapes.
-async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
+pub(crate) async fn upkeep(
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
@@ -274,13 +280,13 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: Ca
 
 /// SIGTERM and SIGINT, listened for from the start: the first process of a container has no other
 /// handler, and a signal that comes while models are loaded must not be lost.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure(format!("cannot listen for signals: {error}")))
         };
@@ -290,7 +296,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

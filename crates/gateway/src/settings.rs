@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     /// The online store: embedded:PATH, redis://…, rediss://…, redis-cluster://host:port,host:port
     #[arg(long, env = "GAVEL_STORE", global = true)]
     store: Option<String>,
+    /// Kafka's brokers, host:port,host:port.
+    #[arg(long, env = "GAVEL_KAFKA", global = true)]
+    kafka: Option<String>,
     /// The folder of decisions.
     #[arg(long, env = "GAVEL_DECISIONS", global = true)]
     decisions: Option<PathBuf>,
@@ -71,6 +74,9 @@ impl Settings {
         set(&mut config.server.listen, self.listen);
         set(&mut config.server.admin_listen, self.admin_listen);
         set(&mut config.store_url, self.store);
+        if let Some(brokers) = self.kafka {
+            config.kafka.set_brokers(brokers);
+        }
         set(&mut config.decisions, self.decisions);
         set(&mut config.models.repository, self.model_repository);
         config.models.config_name = self.model_config_name.or(config.models.config_name);

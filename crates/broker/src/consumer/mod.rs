@@ -67,6 +67,7 @@ pub struct Consumer {
     inner: Arc<BaseConsumer<Context>>,
     shared: Arc<Shared>,
     deliveries: mpsc::Receiver<Delivery>,
+    cluster: String,
     reader: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -186,7 +187,7 @@ impl Consumer {
             .create_with_context(context)
             .map_err(|error| OptionError::of_client(&error))?;
         let inner = Arc::new(inner);
-        await_topics(&inner, &shared, subscription).await?;
+        let cluster = await_topics(&inner, &shared, subscription).await?;
         let topics: Vec<&str> = subscription.topics.iter().map(String::as_str).collect();
         inner
             .subscribe(&topics)
@@ -197,6 +198,7 @@ impl Consumer {
             inner,
             shared,
             deliveries,
+            cluster,
             reader: Some(reader),
         })
     }
@@ -217,6 +219,11 @@ impl Consumer {
         if let Err(error) = self.inner.commit(&list, CommitMode::Async) {
             tracing::debug!("Kafka: positions were not committed: {error}");
         }
+    }
+
+    /// The cluster's own name for itself; empty where it has none.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 
     /// How far the broker is ahead, as of a second ago.
@@ -269,13 +276,13 @@ impl fmt::Debug for Consumer {
     }
 }
 
-/// Waits for the cluster and checks that it has the topics.
+/// Waits for the cluster and checks that it has the topics. Gives the cluster's id.
 async fn await_topics(
     consumer: &Arc<BaseConsumer<Context>>,
     shared: &Shared,
     subscription: &Subscription,
-) -> Result<(), ConsumerError> {
-    let known = loop {
+) -> Result<String, ConsumerError> {
+    let (cluster, known) = loop {
         let asked = Arc::clone(consumer);
         let attempt = tokio::task::spawn_blocking(move || {
             let metadata = asked.fetch_metadata(None, ATTEMPT)?;
@@ -283,10 +290,12 @@ async fn await_topics(
                 .topics()
                 .iter()
                 .map(|topic| topic.name().to_owned());
-            Ok::<Vec<String>, rdkafka::error::KafkaError>(names.collect())
+            let names: Vec<String> = names.collect();
+            let cluster = asked.client().fetch_cluster_id(ATTEMPT);
+            Ok::<_, rdkafka::error::KafkaError>((cluster.unwrap_or_default(), names))
         });
         match attempt.await {
-            Ok(Ok(names)) => break names,
+            Ok(Ok(known)) => break known,
             Ok(Err(error)) => {
                 shared.trouble(&error);
                 tokio::time::sleep(Duration::from_millis(500)).await;
@@ -304,7 +313,7 @@ async fn await_topics(
             });
         }
     }
-    Ok(())
+    Ok(cluster)
 }
 
 fn listed(mut names: Vec<String>) -> String {

@@ -43,6 +43,29 @@ pub fn starting() -> Router {
         .fallback(not_ready)
 }
 
+/// What an ingestion shows: its metrics, and that it lives.
+pub fn ingesting(metrics: PrometheusHandle) -> Router {
+    let render = move || {
+        let metrics = metrics.clone();
+        async move {
+            (
+                [("content-type", "text/plain; version=0.0.4")],
+                metrics.render(),
+            )
+        }
+    };
+    Router::new()
+        .route("/metrics", get(render))
+        .route("/livez", get(livez))
+        .fallback(async |uri: Uri| {
+            let sentence = format!(
+                "there is no {} here; there are /metrics and /livez",
+                uri.path()
+            );
+            refused(StatusCode::NOT_FOUND, &sentence)
+        })
+}
+
 /// The admin routes.
 pub fn routes(admin: Admin) -> Router {
     Router::new()

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod features;
 pub(crate) mod get;
+pub(crate) mod ingest;
 pub(crate) mod log;
 pub(crate) mod replay;
 mod select;

@@ -4,6 +4,7 @@
 //! `decision`, not here.
 
 mod decision_log;
+mod kafka;
 mod read;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -21,6 +22,8 @@ pub struct Config {
     pub triton: TritonConfig,
     /// The online store's URL.
     pub store_url: String,
+    /// Where Kafka is and how it is spoken to.
+    pub kafka: broker::Options,
     /// Models served in process.
     pub models: ModelsConfig,
     /// The folder of decision files.
@@ -81,6 +84,8 @@ pub struct ClientConfig {
     pub key_sha256: [u8; 32],
     /// The decisions it may ask for; `None` is all.
     pub decisions: Option<Vec<String>>,
+    /// The types of events that it may send; `None` is all.
+    pub events: Option<Vec<String>>,
     /// Its rate; `None` is unlimited.
     pub requests_per_second: Option<u32>,
 }
@@ -121,6 +126,7 @@ impl Default for Config {
                 max_in_flight: 1024,
             },
             store_url: "embedded:data/features".into(),
+            kafka: broker::Options::default(),
             models: ModelsConfig {
                 repository: "model_repository".into(),
                 config_name: None,

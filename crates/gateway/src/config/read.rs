@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use super::{ClientConfig, Config, LogConfig, LogFormat, ModelsConfig, ServerConfig, TritonConfig};
+use super::{
+    ClientConfig, Config, LogConfig, LogFormat, ModelsConfig, ServerConfig, TritonConfig, kafka,
+};
 use crate::{
     diagnostic::Report,
     reader::{self, Problems, Table},
@@ -42,6 +44,7 @@ impl Config {
             store.string("url", &mut problems).map(|u| u.value),
         );
         store.finish(&mut problems);
+        config.kafka = kafka::read(root.table("kafka", &mut problems), &mut problems);
         config
             .models
             .read(root.table("models", &mut problems), &mut problems);
@@ -202,6 +205,7 @@ impl ClientConfig {
         let name = table.required_string("name", p);
         let key = table.required_string("key_sha256", p);
         let decisions = table.strings("decisions", p);
+        let events = table.strings("events", p);
         if decisions.as_ref().is_some_and(Vec::is_empty) {
             let key = table.key("decisions");
             let message = format!("`{key}` is empty, so this client may ask for nothing");
@@ -226,6 +230,7 @@ impl ClientConfig {
             name: name?.value,
             key_sha256: digest?,
             decisions: decisions.map(|list| list.into_iter().map(|d| d.value).collect()),
+            events: events.map(|list| list.into_iter().map(|e| e.value).collect()),
             requests_per_second: rate.map(|r| r as u32),
         })
     }

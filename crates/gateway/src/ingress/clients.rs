@@ -33,6 +33,8 @@ pub struct Client {
     name: String,
     /// `None` is all.
     decisions: Option<HashSet<String>>,
+    /// `None` is all.
+    events: Option<HashSet<String>>,
     rate: Option<DefaultDirectRateLimiter>,
 }
 
@@ -45,6 +47,10 @@ impl Clients {
                 .decisions
                 .as_ref()
                 .map(|list| list.iter().cloned().collect()),
+            events: config
+                .events
+                .as_ref()
+                .map(|list| list.iter().cloned().collect()),
             rate: config
                 .requests_per_second
                 .and_then(NonZeroU32::new)
@@ -53,6 +59,7 @@ impl Clients {
         let anyone = Client {
             name: "anyone".into(),
             decisions: None,
+            events: None,
             rate: None,
         };
         Self {
@@ -109,6 +116,19 @@ impl Client {
         Ok(())
     }
 
+    /// Refuses an event of a type that this caller may not send.
+    pub fn may_post(&self, kind: &str) -> Result<(), Rejection> {
+        if self
+            .events
+            .as_ref()
+            .is_some_and(|list| !list.contains(kind))
+        {
+            let detail = format!("the client `{}` may not send `{kind}` events", self.name);
+            return Err(Rejection::new(Kind::Forbidden, detail));
+        }
+        Ok(())
+    }
+
     fn count_request(&self) -> Result<(), Rejection> {
         let Some(rate) = &self.rate else {
             return Ok(());
@@ -130,6 +150,7 @@ mod tests {
             name: "shop".into(),
             key_sha256: Sha256::digest(b"secret").into(),
             decisions: Some(vec!["fraud".into()]),
+            events: Some(vec!["payment".into()]),
             requests_per_second: Some(1),
         }])
     }
@@ -175,6 +196,8 @@ mod tests {
         let client = clients.admit(&headers).unwrap();
         assert_eq!(client.may_ask("credit").unwrap_err().kind, Kind::Forbidden);
         assert!(client.may_ask("fraud").is_ok());
+        assert_eq!(client.may_post("login").unwrap_err().kind, Kind::Forbidden);
+        assert!(client.may_post("payment").is_ok());
         let refused = clients.admit(&headers).unwrap_err();
         assert_eq!(refused.kind, Kind::RateLimited);
         assert!(refused.retry_after.is_some());

@@ -31,8 +31,12 @@ use crate::{
     telemetry::Overload,
 };
 
-/// What asks for a decision. Probes, and who reads the contract, are never turned away.
-const DECISIONS: [&str; 2] = ["/v1/decide", "/gavel.v1.DecisionService/Decide"];
+/// What makes work: decisions and events. Probes, and who reads the contract, are never turned away.
+const WORK: [&str; 3] = [
+    "/v1/decide",
+    "/gavel.v1.DecisionService/Decide",
+    "/v1/events",
+];
 /// Requests that have come and are not answered yet, at once: as many as connections, so that
 /// HTTP/2's streams do not multiply what is held of heads and bodies.
 const MAX_REQUESTS: usize = 10_000;
@@ -97,7 +101,7 @@ impl Service<Request<Body>> for Entry {
             shared.gateway.telemetry.rejected(rejection.kind);
             Either::Right(ready(Ok(refuse(request.headers(), rejection))))
         };
-        if DECISIONS.contains(&request.uri().path()) && shared.gateway.pressure.turns_away() {
+        if WORK.contains(&request.uri().path()) && shared.gateway.pressure.turns_away() {
             shared.turned_away.increment(1);
             let detail = "more comes than the gateway keeps up with: some are refused, so that the others are answered in time";
             return refuse(Rejection::new(Kind::Overloaded, detail).retry_after(RETRY_AFTER));

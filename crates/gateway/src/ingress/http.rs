@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use prost::Message;
 use tokio::time::Instant;
 
-use super::{Arrival, Received, body, json, openapi, protobuf};
+use super::{Arrival, Received, body, events, json, openapi, protobuf};
 use crate::{
     answer::{Answer, Timings},
     pipeline::Gateway,
@@ -32,13 +32,15 @@ enum Format {
 /// The HTTP routes.
 pub fn routes(gateway: Arc<Gateway>) -> Router {
     // What is served does not change while the process runs.
-    let document = Bytes::from(openapi::document(gateway.decisions.definitions()).to_string());
+    let document = openapi::document(gateway.decisions.definitions(), gateway.live.types());
+    let document = Bytes::from(document.to_string());
     let document = move || {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
     Router::new()
         .route("/v1/decide", post(decide))
+        .route("/v1/events", post(events::post))
         .route("/openapi.json", get(document))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -175,7 +177,7 @@ pub(super) fn server_timing(timings: &Timings) -> String {
 
 async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.telemetry.rejected(Kind::MethodNotAllowed);
-    let allowed = if request.uri().path() == "/v1/decide" {
+    let allowed = if ["/v1/decide", "/v1/events"].contains(&request.uri().path()) {
         "POST"
     } else {
         "GET, HEAD"
@@ -191,7 +193,7 @@ async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, request: Reques
 /// Also what a gRPC client gets that asks for an unknown service: its protocol's own answer.
 async fn not_found(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.telemetry.rejected(Kind::NotFound);
-    let detail = "decisions are asked for with POST /v1/decide or gavel.v1.DecisionService/Decide; GET /openapi.json describes it";
+    let detail = "decisions are asked for with POST /v1/decide or gavel.v1.DecisionService/Decide; events are sent with POST /v1/events; GET /openapi.json describes both";
     let rejection = Rejection::new(Kind::NotFound, detail);
     super::refuse(request.headers(), rejection)
 }

@@ -7,11 +7,14 @@
 //!  http.rs (JSON, protobuf) --\
 //!                              >-- Arrival -- decide -- pipeline
 //!  grpc.rs -------------------/
+//!  events.rs -- events -- ingest::Live
 //! ```
 
 pub mod body;
 pub mod clients;
 pub mod entry;
+pub mod event_message;
+mod events;
 mod framing;
 pub mod gate;
 pub mod grpc;

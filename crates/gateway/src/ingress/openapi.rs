@@ -3,15 +3,17 @@
 use features::{Dtype, InputField};
 use serde_json::{Map, Value, json};
 
+use super::events::MAX_EVENTS;
 use crate::{
     decision::Definition,
+    ingest::Types,
     rejection::Kind,
     request::{MAX_BUDGET, MAX_ID_CHARS, MAX_KEY_CHARS, MAX_TEXT_CHARS},
     tiers::SkipReason,
 };
 
 /// The document, in OpenAPI 3.1.
-pub fn document<'d>(definitions: impl Iterator<Item = &'d Definition>) -> Value {
+pub fn document<'d>(definitions: impl Iterator<Item = &'d Definition>, types: &Types) -> Value {
     let mut schemas = Map::new();
     let mut questions = Vec::new();
     for definition in definitions {
@@ -22,6 +24,8 @@ pub fn document<'d>(definitions: impl Iterator<Item = &'d Definition>) -> Value 
     schemas.insert("question".into(), json!({"oneOf": questions}));
     schemas.insert("answer".into(), answer());
     schemas.insert("problem".into(), problem());
+    schemas.insert("events".into(), events_schema(types));
+    schemas.insert("posted".into(), posted());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -30,9 +34,13 @@ pub fn document<'d>(definitions: impl Iterator<Item = &'d Definition>) -> Value 
             "description": "Decisions inside a latency budget, always.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": "decisions", "description": "Ask for a decision."}],
+        "tags": [
+            {"name": "decisions", "description": "Ask for a decision."},
+            {"name": "events", "description": "Tell what happened."},
+        ],
         "paths": {
             "/v1/decide": {"post": decide()},
+            "/v1/events": {"post": events()},
             "/openapi.json": {"get": {
                 "operationId": "openapi",
                 "summary": "This document.",
@@ -72,25 +80,7 @@ fn decide() -> Value {
             },
         }),
     );
-    for kind in Kind::ALL {
-        let status = kind.status().as_u16().to_string();
-        let entry = responses.entry(status).or_insert_with(|| {
-            json!({
-                "description": "",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}},
-            })
-        });
-        let described = entry["description"].as_str().unwrap_or_default();
-        let separator = if described.is_empty() { "" } else { ", " };
-        let described = format!("{described}{separator}`{}`", kind.name());
-        entry["description"] = described.into();
-        if kind.status() == http::StatusCode::TOO_MANY_REQUESTS {
-            entry["headers"] = json!({"Retry-After": {
-                "description": "Seconds to wait.",
-                "schema": {"type": "integer", "minimum": 1},
-            }});
-        }
-    }
+    add_problems(&mut responses);
     json!({
         "operationId": "decide",
         "summary": "Decide one question.",
@@ -111,6 +101,101 @@ fn decide() -> Value {
             },
         },
         "responses": responses,
+    })
+}
+
+/// Every way in which a request can be refused.
+fn add_problems(responses: &mut Map<String, Value>) {
+    for kind in Kind::ALL {
+        let status = kind.status().as_u16().to_string();
+        let entry = responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}},
+            })
+        });
+        let described = entry["description"].as_str().unwrap_or_default();
+        let separator = if described.is_empty() { "" } else { ", " };
+        let described = format!("{described}{separator}`{}`", kind.name());
+        entry["description"] = described.into();
+        if kind.status() == http::StatusCode::TOO_MANY_REQUESTS {
+            entry["headers"] = json!({"Retry-After": {
+                "description": "Seconds to wait.",
+                "schema": {"type": "integer", "minimum": 1},
+            }});
+        }
+    }
+}
+
+fn events() -> Value {
+    let mut responses = Map::new();
+    responses.insert(
+        "200".into(),
+        json!({
+            "description": "The features have the events: a decision that is asked for now sees them.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/posted"}},
+                "application/x-protobuf": {"schema": {"type": "string", "contentEncoding": "binary"}},
+            },
+        }),
+    );
+    add_problems(&mut responses);
+    json!({
+        "operationId": "events",
+        "summary": "Send events.",
+        "description": "Answers once the store has them. An event that does not fit its type is rejected by itself.",
+        "tags": ["events"],
+        "requestBody": {
+            "required": true,
+            "description": "One event, or several. As application/x-ndjson an event a line; protobuf bodies are a gavel.v1.PostEventsRequest. At most 1 MiB.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/events"}},
+            },
+        },
+        "responses": responses,
+    })
+}
+
+fn events_schema(types: &Types) -> Value {
+    let names: Vec<&str> = types.names().collect();
+    let event = json!({
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {
+            "type": "string",
+            "description": format!("Which event: {}. Its fields stand beside it.", names.join(", ")),
+        }},
+    });
+    let list = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["events"],
+        "properties": {"events": {"type": "array", "maxItems": MAX_EVENTS, "items": event}},
+    });
+    json!({"oneOf": [event, list]})
+}
+
+fn posted() -> Value {
+    let count = json!({"type": "integer", "minimum": 0});
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["accepted", "duplicates", "late", "rejected"],
+        "properties": {
+            "accepted": count,
+            "duplicates": count,
+            "late": count,
+            "rejected": {"type": "array", "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["index", "kind", "detail"],
+                "properties": {
+                    "index": count,
+                    "kind": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            }},
+        },
     })
 }
 

@@ -112,6 +112,10 @@ pub fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheu
             Matcher::Full("gavel_run_queue_wait_seconds".into()),
             &STAGE_BUCKETS,
         )?
+        .set_buckets_for_metric(
+            Matcher::Full("gavel_ingest_write_seconds".into()),
+            &STAGE_BUCKETS,
+        )?
         // What is gone (an endpoint, a model's version) is not shown as it last was.
         .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_MAX_AGE))
         .install_recorder()
