@@ -52,6 +52,7 @@ pub mod telemetry;
 pub mod check;
 pub mod inspect;
 pub mod load;
+mod progress;
 
 pub mod diagnostic;
 mod reader;

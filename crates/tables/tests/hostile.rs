@@ -55,7 +55,7 @@ fn csv_goes_on_behind_a_bad_row() {
         [
             r#"line 2: {"a":"1","b":"2"}"#,
             r#"line 4: {"a":"x\ny","b":"4"}"#,
-            "line 6: the row has 1 fields, and the header 2 | 5",
+            "line 6: the row has 1 field, and the header 2 | 5",
             "line 7: the row has 3 fields, and the header 2 | 6,7,8",
             "line 8: the row is not UTF-8 | \u{fffd},9",
             r#"line 9: {"a":"10","b":"11"}"#,

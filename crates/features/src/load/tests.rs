@@ -85,11 +85,11 @@ fn whole_numbers_are_floats_too_but_not_the_reverse() {
     );
     assert_eq!(
         error(&line(r#"{"mean":1e39}"#)),
-        "`mean` is float32, and 1e+39 is not one"
+        "`mean` is float32, and 1e39 is not one"
     );
     assert_eq!(
         error(&line(r#"{"count":9223372036854775808}"#)),
-        "`count` is int64, and 9223372036854775808 is not one"
+        "`count` is int64, and 9.223372036854776e18 is not one"
     );
     assert_eq!(
         error(&line(r#"{"flag":1}"#)),
@@ -168,12 +168,101 @@ fn a_list_is_an_array_of_its_type_however_long() {
     assert_eq!(error(r#"{"ids":7}"#), "`ids` is int64[3], and 7 is not one");
     assert_eq!(
         error(r#"{"words":[["a"]]}"#),
-        "`words[0]` is string, and [\"a\"] is not one"
+        "`words[0]` is string, and a list of 1 is not one"
     );
     let long = vec!["1"; 4097].join(",");
     assert_eq!(
         error(&format!(r#"{{"ids":[{long}]}}"#)),
         "`ids` has 4097 elements, and a list holds at most 4096"
+    );
+}
+
+fn flat(fields: &[(&str, Given<'static>)]) -> Result<Row, String> {
+    let view = FlatView::of(&catalog(), "card").unwrap();
+    let fields = fields.iter().map(|(name, given)| (*name, given.clone()));
+    view.row(fields).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_flat_row_is_the_same_as_a_nested_one() {
+    let untyped = |text: &'static str| Given::Untyped(text.into());
+    let line = r#"{"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00.5Z",
+        "values":{"count":-3,"mean":1.5,"sum":0.1,"flag":true}}"#;
+    let nested = parse_line(&catalog(), line).unwrap();
+    for (id, time) in [
+        (
+            Given::Text("4022".into()),
+            Given::Time(1_567_245_600_500_000),
+        ),
+        (
+            untyped("4022"),
+            Given::Text("2019-08-31T10:00:00.5Z".into()),
+        ),
+        (untyped("4022"), untyped("1567245600.5")),
+        (untyped("4022"), Given::Float(1_567_245_600.5)),
+    ] {
+        let row = flat(&[
+            ("mean", untyped("1.5")),
+            (EVENT_TIME, time),
+            ("count", Given::Int(-3)),
+            ("name", Given::Null),
+            ("sum", Given::Float(0.1)),
+            ("flag", untyped("true")),
+            ("card_id", id),
+        ]);
+        assert_eq!(row.unwrap(), nested);
+    }
+}
+
+#[test]
+fn a_flat_row_that_does_not_fit_is_refused() {
+    let id = || ("card_id", Given::Text("a".into()));
+    for (fields, said) in [
+        (
+            vec![id(), ("cuont", Given::Int(1))],
+            "there is no entity or feature of view `card` `cuont` (did you mean `count`?)",
+        ),
+        (vec![], "a row of view `card` needs the entity `card_id`"),
+        (
+            vec![("card_id", Given::Null)],
+            "a row of view `card` needs the entity `card_id`",
+        ),
+        (
+            vec![("card_id", Given::Int(7))],
+            "`card_id` is string, and 7 is not one",
+        ),
+        (
+            vec![id(), (EVENT_TIME, Given::Int(1_567_245_600_000))],
+            "event_time is a time, or a number of Unix seconds before 2100, and 1567245600000 is neither",
+        ),
+        (
+            vec![id(), (EVENT_TIME, Given::Float(f64::NAN))],
+            "event_time is a time, or a number of Unix seconds before 2100, and NaN is neither",
+        ),
+        (
+            vec![id(), ("name", Given::Other("an object"))],
+            "`name` is string, and an object is not one",
+        ),
+    ] {
+        assert_eq!(flat(&fields).unwrap_err(), said);
+    }
+    let view = FlatView::of(&catalog(), "card").unwrap();
+    let check = |names: &[&str]| view.check(names.iter().copied()).map_err(|e| e.to_string());
+    assert_eq!(check(&["card_id", "count", EVENT_TIME]), Ok(()));
+    assert!(
+        check(&["card_id", "cuont"])
+            .unwrap_err()
+            .contains("did you mean `count`?")
+    );
+    assert!(
+        check(&["count"])
+            .unwrap_err()
+            .contains("needs the entity `card_id`")
+    );
+    let error = FlatView::of(&catalog(), "crad").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no view `crad` (did you mean `card`?)"
     );
 }
 

@@ -170,10 +170,18 @@ async fn rows_that_are_wrong_are_named_by_line_and_the_rest_is_loaded() {
         "rows.jsonl:5:",
         "rows.jsonl:6:",
         "rows.jsonl:7:",
-        "2 rows written",
-        "6 lines refused",
+        "8 rows read: 2 written to the embedded store, 6 rejected; see ",
     ];
     assert_ended("rows", &outcome, 1, &words);
+    let rejected = fs::read_to_string(setup.folder().join("rows.jsonl.rejected.jsonl")).unwrap();
+    let rejected: Vec<serde_json::Value> = rejected
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rejected.len(), 6);
+    assert_eq!(rejected[0]["position"], "line 2");
+    assert_eq!(rejected[0]["raw"], "not JSON");
+    assert_eq!(rejected[1]["row"]["view"], "crad");
     let outcome = setup.run(&["features", "load", "/nonexistent.jsonl"]).await;
     assert_ended("no file", &outcome, 1, &["/nonexistent.jsonl"]);
 }
