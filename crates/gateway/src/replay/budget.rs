@@ -145,8 +145,8 @@ impl Times {
             }
             waiting -= 1.0;
         }
-        let longest = moments.last().map_or(0, |(at, _)| *at);
-        let known = us <= longest || self.gave_up.is_empty();
+        // Where the longest wait was answered, all were, and more time buys nothing.
+        let known = moments.last().is_none_or(|(longest, answered)| us <= *longest || *answered);
         let share = asked as f64 / all as f64 * (1.0 - unanswered);
         (share, known)
     }
