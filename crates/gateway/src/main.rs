@@ -73,7 +73,10 @@ fn main() -> ExitCode {
     }
     match outcome {
         Ok(said) => {
-            let _ = writeln!(std::io::stdout(), "{said}");
+            // A table on the standard output is followed by nothing.
+            if !said.is_empty() {
+                let _ = writeln!(std::io::stdout(), "{said}");
+            }
             ended
         }
         Err(failure) => {

@@ -1,6 +1,11 @@
 //! `gavel log …`: the log of decisions, looked at.
 
-use std::{collections::VecDeque, io::Write, ops::ControlFlow};
+use std::{
+    collections::VecDeque,
+    io::Write,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
 use gateway::{
@@ -30,6 +35,17 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes records as a flat table for pandas, DuckDB or Spark.
+    Export {
+        #[command(flatten)]
+        select: Select,
+        /// The file: its name ends in .parquet, .csv or .jsonl; `-` is the standard output.
+        #[arg(long)]
+        out: PathBuf,
+        /// The format, for a name that says none: parquet, csv or jsonl.
+        #[arg(long)]
+        format: Option<tables::Format>,
+    },
 }
 
 /// Runs one of them.
@@ -42,6 +58,11 @@ pub(crate) fn run(command: Command, config: &Config) -> Result<String, Failure> 
             last,
             json,
         } => show(config, select, id, last, json),
+        Command::Export {
+            select,
+            out,
+            format,
+        } => export(config, select, &out, format),
     }
 }
 
@@ -112,6 +133,24 @@ fn show(
     });
     let between = if json { "\n" } else { "\n\n" };
     Ok(shown.collect::<Vec<_>>().join(between))
+}
+
+fn export(
+    config: &Config,
+    select: Select,
+    out: &Path,
+    format: Option<tables::Format>,
+) -> Result<String, Failure> {
+    let log = &config.decision_log.directory;
+    let reading = decision_log::export(log, &select.filter(), out, format)?;
+    say_damage(&reading);
+    let written = format!("{} written", count(reading.records as usize, "record"));
+    // The standard output is the table's.
+    if out == Path::new("-") {
+        let _ = writeln!(std::io::stderr(), "{written}");
+        return Ok(String::new());
+    }
+    Ok(format!("{written} to {}", out.display()))
 }
 
 /// What could not be read, on standard error.

@@ -14,6 +14,7 @@ mod queue;
 mod read;
 mod sample;
 mod sink;
+mod table;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +29,7 @@ pub use self::{
     outline::{Outline, outline},
     queue::DecisionLog,
     read::{Damaged, Filter, Reading, read},
+    table::export,
 };
 use crate::tiers::Seen;
 
