@@ -10,6 +10,8 @@
 //! - `store.rs`: the store gone and back, and across a restart of the gateway;
 //! - `lifecycle.rs`: models that come, change and do not fit;
 //! - `overload.rs`: more than the process keeps up with;
+//! - `kept.rs`: the decision log: which are kept, a killed gateway, a cut segment, a full disk;
+//! - `replay.rs`: what was kept through the same models, and through others;
 //! - `without.rs`: no Triton, no ONNX Runtime;
 //! - `shutdown.rs`: SIGTERM under load.
 //!
@@ -24,8 +26,10 @@ mod answers;
 mod budgets;
 mod endpoints;
 mod features;
+mod kept;
 mod lifecycle;
 mod overload;
+mod replay;
 mod shared;
 mod shutdown;
 mod store;

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     port: u16,
     admin_port: u16,
     flags: Vec<(String, String)>,
+    /// The most that a file may hold, in KiB.
+    most_kib: Option<u32>,
 }
 
 /// A gateway that runs.
@@ -51,6 +53,7 @@ impl Setup {
             port,
             admin_port,
             flags: Vec::new(),
+            most_kib: None,
         };
         setup
             .flag("listen", format!("127.0.0.1:{port}"))
@@ -99,6 +102,12 @@ impl Setup {
         self.flag("model-repository", folder)
     }
 
+    /// With a disk that is full for every file of so many KiB: writing more fails, as `ulimit -f` has it.
+    pub(crate) fn files_of_at_most(mut self, kib: u32) -> Self {
+        self.most_kib = Some(kib);
+        self
+    }
+
     /// A folder that lives as long as this.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -109,7 +118,16 @@ impl Setup {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gavel"));
+        let gavel = env!("CARGO_BIN_EXE_gavel");
+        let mut command = match self.most_kib {
+            None => Command::new(gavel),
+            Some(kib) => {
+                let limited = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+                let mut bash = Command::new("bash");
+                bash.args(["-c", &limited, gavel]);
+                bash
+            }
+        };
         command.args(words).current_dir(self.folder.path());
         for (name, value) in &self.flags {
             command.arg(format!("--{name}")).arg(value);
@@ -251,6 +269,12 @@ impl Gateway {
         self.terminate();
         let status = self.ended().await;
         assert!(status.success(), "{status}:\n{}", self.log());
+        self.setup
+    }
+
+    /// Kills it: SIGKILL. Gives back what it was started with.
+    pub(crate) async fn kill9(mut self) -> Setup {
+        self.child.kill().await.unwrap();
         self.setup
     }
 
