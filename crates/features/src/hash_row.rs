@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 use crate::catalog::Source;
 use crate::feature_row::{Cell, FeatureRow};
-use crate::load;
+use crate::given::Given;
 use crate::plan::ViewColumns;
 use crate::row::micros_since_epoch;
 use crate::value::{Dtype, Value};
@@ -120,9 +120,11 @@ fn value(dtype: Dtype, text: &[u8]) -> Result<Option<Value>, Unreadable> {
         Dtype::Float64 => text.parse().ok().map(Value::Float64),
         // By way of a float64, as rows are loaded.
         Dtype::Float32 => text.parse().ok().map(|x: f64| Value::Float32(x as f32)),
-        Dtype::String | Dtype::List { .. } => serde_json::from_str(text)
-            .ok()
-            .and_then(|json| load::value("", dtype, &json).ok()),
+        Dtype::String | Dtype::List { .. } => {
+            let json: Result<serde_json::Value, _> = serde_json::from_str(text);
+            let json = json.map_err(|_| Unreadable)?;
+            Given::from(&json).value("", dtype).ok()
+        }
     };
     value.map(Some).ok_or(Unreadable)
 }

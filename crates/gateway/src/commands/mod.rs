@@ -4,7 +4,6 @@ pub(crate) mod check;
 pub(crate) mod features;
 pub(crate) mod get;
 pub(crate) mod ingest;
-mod get;
 mod load;
 pub(crate) mod log;
 mod put;

@@ -60,7 +60,9 @@ pub(crate) fn run(
         },
     };
     if command.max_changed.is_some() && question.what_if.is_none() {
-        return Err(Failure("--max-changed is about a what-if: --model, --rules or --budget".into()));
+        return Err(Failure(
+            "--max-changed is about a what-if: --model, --rules or --budget".into(),
+        ));
     }
     let mut findings = None;
     super::with_runtime(async {
@@ -74,12 +76,20 @@ pub(crate) fn run(
         return Err(Failure("the log holds no such decision".into()));
     }
     let status = status(&findings, command.max_changed);
-    Ok((findings.text(command.budgets || command.budget.is_some()), status))
+    Ok((
+        findings.text(command.budgets || command.budget.is_some()),
+        status,
+    ))
 }
 
 fn status(findings: &Findings, max_changed: Option<f64>) -> u8 {
-    let changed = findings.changes.as_ref().map(|changes| changes.share_changed(findings.records));
-    let too_many = changed.zip(max_changed).is_some_and(|(changed, most)| changed > most);
+    let changed = findings
+        .changes
+        .as_ref()
+        .map(|changes| changes.share_changed(findings.records));
+    let too_many = changed
+        .zip(max_changed)
+        .is_some_and(|(changed, most)| changed > most);
     match (findings.not_replayed(), findings.different) {
         (_, different) if different > 0 || too_many => DIFFERENT,
         (0, _) => 0,

@@ -119,13 +119,28 @@ impl Columns {
         self.fields(Group::Inputs, "inputs.", &schema.inputs)?;
         self.fields(Group::Features, "features.", &schema.columns)?;
         for field in &schema.columns {
-            self.one(Group::Statuses, format!("status.{}", field.name), Scalar::Text, false)?;
+            self.one(
+                Group::Statuses,
+                format!("status.{}", field.name),
+                Scalar::Text,
+                false,
+            )?;
         }
         for view in &schema.views {
-            self.one(Group::EventTimes, format!("event_time.{view}"), Scalar::Timestamp, false)?;
+            self.one(
+                Group::EventTimes,
+                format!("event_time.{view}"),
+                Scalar::Timestamp,
+                false,
+            )?;
         }
         for score in &schema.scores {
-            self.one(Group::Scores, format!("scores.{score}"), Scalar::Float64, false)?;
+            self.one(
+                Group::Scores,
+                format!("scores.{score}"),
+                Scalar::Float64,
+                false,
+            )?;
         }
         Ok(())
     }
@@ -148,7 +163,13 @@ impl Columns {
         Ok(())
     }
 
-    fn one(&mut self, group: Group, name: String, holds: Scalar, list: bool) -> Result<(), Failure> {
+    fn one(
+        &mut self,
+        group: Group,
+        name: String,
+        holds: Scalar,
+        list: bool,
+    ) -> Result<(), Failure> {
         if let Some(place) = self.places.get(&name) {
             let known = self.typed.get(place);
             return match known.is_none_or(|known| known.holds == holds && known.list == list) {
@@ -195,7 +216,9 @@ impl Columns {
         }
         let columns: Vec<Column> = self.typed.into_values().collect();
         let named = columns.iter().enumerate();
-        let places = named.map(|(place, column)| (column.name.to_string(), place)).collect();
+        let places = named
+            .map(|(place, column)| (column.name.to_string(), place))
+            .collect();
         (columns, places)
     }
 }
@@ -220,7 +243,10 @@ fn fill(record: &Record, mut put: impl FnMut(&str, Cell)) {
     put("model_version", text(&record.version));
     put("arm", text(&record.arm));
     put("action", text(&record.action));
-    put("reasons", Cell::List(record.reasons.iter().map(|reason| text(reason)).collect()));
+    put(
+        "reasons",
+        Cell::List(record.reasons.iter().map(|reason| text(reason)).collect()),
+    );
     for (name, score) in schema.scores.iter().zip(&record.scores) {
         put(&format!("scores.{name}"), Cell::Float(*score));
     }
@@ -233,7 +259,10 @@ fn fill(record: &Record, mut put: impl FnMut(&str, Cell)) {
     put("budget_us", Cell::Int(whole(record.budget_us)));
     for (field, logged) in schema.columns.iter().zip(&record.columns) {
         put(&format!("features.{}", field.name), cell(&logged.value));
-        put(&format!("status.{}", field.name), text(logged.status.name()));
+        put(
+            &format!("status.{}", field.name),
+            text(logged.status.name()),
+        );
     }
     for (view, row) in schema.views.iter().zip(&record.views) {
         if let Some(us) = row.event_time_us {
@@ -244,7 +273,10 @@ fn fill(record: &Record, mut put: impl FnMut(&str, Cell)) {
         put(&format!("timings_us.{stage}"), Cell::Int(whole(*took)));
     }
     for tensor in &record.tensors {
-        put(&format!("tensors.{}", tensor.name), Cell::Bytes(tensor.data.to_vec()));
+        put(
+            &format!("tensors.{}", tensor.name),
+            Cell::Bytes(tensor.data.to_vec()),
+        );
     }
 }
 

@@ -32,7 +32,9 @@ impl Waited {
     pub(super) fn of(record: &Record, tier: &str) -> Self {
         let stage = |name: &str| {
             let mut stages = record.timings_us.iter();
-            stages.find(|(stage, _)| **stage == *name).map_or(0, |(_, took)| *took)
+            stages
+                .find(|(stage, _)| **stage == *name)
+                .map_or(0, |(_, took)| *took)
         };
         let until = stage("total").saturating_sub(stage("policy"));
         if *record.tier == *tier {
@@ -97,7 +99,9 @@ impl ServiceTimes {
 
     /// A table for each decision.
     pub fn budgets(&self) -> impl Iterator<Item = Budgets> {
-        self.by_decision.iter().map(|(decision, times)| times.table(Arc::clone(decision)))
+        self.by_decision
+            .iter()
+            .map(|(decision, times)| times.table(Arc::clone(decision)))
     }
 }
 
@@ -146,7 +150,9 @@ impl Times {
             waiting -= 1.0;
         }
         // Where the longest wait was answered, all were, and more time buys nothing.
-        let known = moments.last().is_none_or(|(longest, answered)| us <= *longest || *answered);
+        let known = moments
+            .last()
+            .is_none_or(|(longest, answered)| us <= *longest || *answered);
         let share = asked as f64 / all as f64 * (1.0 - unanswered);
         (share, known)
     }
@@ -172,7 +178,10 @@ mod tests {
         for (share, expected) in shares.iter().zip([0.0, 0.25, 0.5, 1.0, 1.0]) {
             assert!((share - expected).abs() < 1e-12, "{shares:?}");
         }
-        assert!(times.share(99).1, "all were answered: more time buys nothing");
+        assert!(
+            times.share(99).1,
+            "all were answered: more time buys nothing"
+        );
     }
 
     #[test]
@@ -191,7 +200,11 @@ mod tests {
         assert_eq!(times.share(1_000).0, 0.25);
         assert_eq!(Times::default().share(10), (0.0, false));
         let table = times.table("d".into());
-        let budgets: Vec<u64> = table.shares.iter().map(|(b, _, _)| b.as_millis() as u64).collect();
+        let budgets: Vec<u64> = table
+            .shares
+            .iter()
+            .map(|(b, _, _)| b.as_millis() as u64)
+            .collect();
         assert_eq!(budgets, [65, 75, 85, 95, 105, 115, 125]);
     }
 

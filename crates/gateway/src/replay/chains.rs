@@ -93,7 +93,9 @@ impl Chains {
     /// The best tier over the network.
     pub(super) fn first_remote(&self, decision: &str) -> Option<Arc<str>> {
         let tiers = &self.definitions.get(decision)?.tiers;
-        let mut remote = tiers.iter().filter(|tier| matches!(tier.kind, TierKind::Triton { .. }));
+        let mut remote = tiers
+            .iter()
+            .filter(|tier| matches!(tier.kind, TierKind::Triton { .. }));
         remote.next().map(|tier| Arc::clone(&tier.name))
     }
 
@@ -120,7 +122,10 @@ impl Chains {
                 model,
                 version,
                 otherwise,
-            } => self.tier(definition, tier, model, version, *otherwise).await,
+            } => {
+                self.tier(definition, tier, model, version, *otherwise)
+                    .await
+            }
         }
     }
 
@@ -177,7 +182,9 @@ impl Chains {
         otherwise: bool,
     ) -> Result<Option<Arc<KnownModel>>, String> {
         let name = match &tier.kind {
-            TierKind::Rules(table) if otherwise || (table.name == *model && table.version == *version) => {
+            TierKind::Rules(table)
+                if otherwise || (table.name == *model && table.version == *version) =>
+            {
                 return Ok(None);
             }
             TierKind::Rules(table) => {
@@ -189,7 +196,10 @@ impl Chains {
             TierKind::Triton { model, .. } | TierKind::Onnx { model } => &model.name,
         };
         if name != model {
-            return Err(format!("the tier `{}` asks {name} now, and asked {model} then", tier.name));
+            return Err(format!(
+                "the tier `{}` asks {name} now, and asked {model} then",
+                tier.name
+            ));
         }
         if let TierKind::Onnx { .. } = tier.kind {
             return self.local(model, Some(version)).map(Some);
@@ -231,7 +241,11 @@ impl Chains {
             Some(Err(why)) => return Err(why.clone()),
             None => return Err(format!("{model} was not asked for")),
         };
-        if description.versions.iter().all(|served| **served != *version) {
+        if description
+            .versions
+            .iter()
+            .all(|served| **served != *version)
+        {
             return Err(format!(
                 "Triton does not serve {model} {version}; versions that it serves: {}",
                 description.versions.join(", ")
@@ -251,7 +265,10 @@ impl Chains {
         model: &Arc<str>,
         version: Option<&Arc<str>>,
     ) -> Result<Arc<KnownModel>, String> {
-        let key = (Arc::clone(model), version.cloned().unwrap_or_else(|| "".into()));
+        let key = (
+            Arc::clone(model),
+            version.cloned().unwrap_or_else(|| "".into()),
+        );
         if let Some(known) = self.local.get(&key) {
             return known.clone();
         }
@@ -278,6 +295,10 @@ fn nobody() -> ModelState {
 }
 
 fn said(unbound: &Unbound) -> String {
-    let problems: Vec<&BindError> = unbound.problems.iter().map(|problem| &problem.error).collect();
+    let problems: Vec<&BindError> = unbound
+        .problems
+        .iter()
+        .map(|problem| &problem.error)
+        .collect();
     tiers::sentences(&problems)
 }

@@ -23,7 +23,11 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: logged {}, replayed {}", self.what, self.logged, self.replayed)
+        write!(
+            f,
+            "{}: logged {}, replayed {}",
+            self.what, self.logged, self.replayed
+        )
     }
 }
 
@@ -73,11 +77,17 @@ pub(super) fn differences(
                     format!("{replayed} bytes, the first other one at {at}"),
                 );
             }
-            None => differ(what(), format!("{} bytes", tensor.data.len()), "nothing".into()),
+            None => differ(
+                what(),
+                format!("{} bytes", tensor.data.len()),
+                "nothing".into(),
+            ),
         }
     }
-    for (name, (logged, replayed)) in
-        schema.scores.iter().zip(record.scores.iter().zip(&scored.scores))
+    for (name, (logged, replayed)) in schema
+        .scores
+        .iter()
+        .zip(record.scores.iter().zip(&scored.scores))
     {
         if logged.to_bits() != replayed.to_bits() {
             let what = format!("score {name}");

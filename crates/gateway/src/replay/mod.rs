@@ -22,13 +22,13 @@ use ::decision_log::Record;
 use futures::{StreamExt, stream::FuturesOrdered};
 use tokio::sync::mpsc;
 
-use self::{chains::Chains, one::One};
 pub use self::{
     budget::{Budgets, ServiceTimes},
     compare::Difference,
     report::Findings,
     what_if::{Changes, Drift},
 };
+use self::{chains::Chains, one::One};
 use crate::{
     config::Config,
     decision,
@@ -84,7 +84,12 @@ pub async fn run(
         return Err(Failure("the decisions cannot be read".into()));
     };
     if let Some(file) = &question.what_if.rules {
-        what_if::replace_rules(&mut decisions, file, question.filter.decision.as_deref(), report)?;
+        what_if::replace_rules(
+            &mut decisions,
+            file,
+            question.filter.decision.as_deref(),
+            report,
+        )?;
     }
     let mut chains = Chains::new(config, decisions)?;
     if question.what_if.rules.is_some() {

@@ -26,7 +26,10 @@ pub(super) struct One {
 
 enum Planned {
     /// The tier that answered, once more; or another, with what.
-    Ask { way: Arc<Way>, tier: Option<Arc<str>> },
+    Ask {
+        way: Arc<Way>,
+        tier: Option<Arc<str>>,
+    },
     /// A what-if changes nothing about it.
     Unchanged,
     /// It cannot be.
@@ -105,17 +108,16 @@ async fn planned(
 
 /// Who is asked; `None` if a what-if leaves the record as it is. Without a tier, whoever answers first
 /// in process.
-fn asked(
-    record: &Record,
-    waited: Waited,
-    what_if: &WhatIf,
-) -> Option<(Asked, Option<Arc<str>>)> {
+fn asked(record: &Record, waited: Waited, what_if: &WhatIf) -> Option<(Asked, Option<Arc<str>>)> {
     if let Some(budget) = what_if.budget
         && waited.would_be_late(record, budget)
     {
         return Some((Asked::InProcess, None));
     }
-    let other = what_if.models.iter().find(|(model, _)| **model == *record.model);
+    let other = what_if
+        .models
+        .iter()
+        .find(|(model, _)| **model == *record.model);
     // The model of rules is their table; a model's reasons come from the policy alone.
     let is_rules = record.tensors.is_empty();
     let version = match other {
@@ -139,10 +141,16 @@ async fn answer(record: &Record, way: &Way, tier: Option<&str>) -> Result<Answer
     let row = rows::restore(record, &way.definition.schema, &bound.plan)?;
     let scored: Scored = match tier {
         Some(tier) => {
-            let asked = bound.chain.ask_one(tier, &row, Instant::now() + PATIENCE).await;
-            asked.map_err(|reason| format!("the tier `{tier}` did not answer: {}", reason.name()))?
+            let asked = bound
+                .chain
+                .ask_one(tier, &row, Instant::now() + PATIENCE)
+                .await;
+            asked
+                .map_err(|reason| format!("the tier `{tier}` did not answer: {}", reason.name()))?
         }
-        None => bound.chain.first_in_process(&row, Instant::now() + PATIENCE),
+        None => bound
+            .chain
+            .first_in_process(&row, Instant::now() + PATIENCE),
     };
     let action = Arc::clone(&way.definition.policy.apply(&scored.scores).action);
     Ok(Answered {

@@ -88,8 +88,17 @@ impl Findings {
     }
 
     fn write(&self, out: &mut String, with_budgets: bool) -> std::fmt::Result {
-        let by_tier: Vec<String> = self.tiers.iter().map(|(tier, n)| format!("{tier} {n}")).collect();
-        writeln!(out, "{} of the log ({})", count(self.records as usize, "decision"), by_tier.join(", "))?;
+        let by_tier: Vec<String> = self
+            .tiers
+            .iter()
+            .map(|(tier, n)| format!("{tier} {n}"))
+            .collect();
+        writeln!(
+            out,
+            "{} of the log ({})",
+            count(self.records as usize, "decision"),
+            by_tier.join(", ")
+        )?;
         match &self.changes {
             None => writeln!(
                 out,
@@ -107,10 +116,17 @@ impl Findings {
             }
         }
         if self.different > self.examples.len() as u64 {
-            writeln!(out, "\n… and {} more", self.different - self.examples.len() as u64)?;
+            writeln!(
+                out,
+                "\n… and {} more",
+                self.different - self.examples.len() as u64
+            )?;
         }
         for (why, (n, example)) in &self.not_replayed {
-            writeln!(out, "\nnot replayed, {n} times: {why}\n  for example {example}")?;
+            writeln!(
+                out,
+                "\nnot replayed, {n} times: {why}\n  for example {example}"
+            )?;
         }
         if with_budgets {
             self.write_budgets(out)?;
@@ -153,10 +169,17 @@ impl Findings {
     fn write_budgets(&self, out: &mut String) -> std::fmt::Result {
         for budgets in self.times.budgets() {
             let (decision, usual) = (&budgets.decision, budgets.usual);
-            writeln!(out, "\nanswered over the network, by budget ({decision}, most had {usual:?})")?;
+            writeln!(
+                out,
+                "\nanswered over the network, by budget ({decision}, most had {usual:?})"
+            )?;
             for (budget, share, known) in &budgets.shares {
                 let least = if *known { "" } else { "at least " };
-                let mark = if *budget == usual { "  <- as it was" } else { "" };
+                let mark = if *budget == usual {
+                    "  <- as it was"
+                } else {
+                    ""
+                };
                 writeln!(out, "  {budget:>8.1?}  {least}{:.2} %{mark}", 100.0 * share)?;
             }
         }

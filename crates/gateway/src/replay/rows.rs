@@ -12,7 +12,8 @@ pub(super) fn restore(
     plan: &Plan,
 ) -> Result<FeatureRow, String> {
     let request = request(record, schema)?;
-    plan.restore(&request, &Logged::of(record)).map_err(|error| error.to_string())
+    plan.restore(&request, &Logged::of(record))
+        .map_err(|error| error.to_string())
 }
 
 /// The request, in the order of the decision as it is written now.
@@ -22,7 +23,9 @@ fn request(record: &Record, schema: &RequestSchema) -> Result<RequestRow, String
         let value = value_of(value);
         match value.is_of(dtype) {
             true => Ok(value),
-            false => Err(format!("`{name}` was logged with another type than {dtype}")),
+            false => Err(format!(
+                "`{name}` was logged with another type than {dtype}"
+            )),
         }
     };
     let entities = schema.entities.iter().map(|entity| {

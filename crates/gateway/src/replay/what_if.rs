@@ -27,11 +27,17 @@ pub(super) fn replace_rules(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let Some(table) = decision::read_rules(file, report) else {
-        return Err(Failure(format!("the rules {} cannot be read", file.display())));
+        return Err(Failure(format!(
+            "the rules {} cannot be read",
+            file.display()
+        )));
     };
     let named = |name: &str| decision.is_none_or(|decision| decision == name);
-    let mut of_these: Vec<_> =
-        decisions.definitions.values_mut().filter(|d| named(&d.name)).collect();
+    let mut of_these: Vec<_> = decisions
+        .definitions
+        .values_mut()
+        .filter(|d| named(&d.name))
+        .collect();
     let [definition] = of_these.as_mut_slice() else {
         let problem = match decision {
             Some(decision) => format!("there is no decision `{decision}`"),
@@ -91,7 +97,10 @@ impl Changes {
     /// A record that stays as it is.
     pub(super) fn unchanged(&mut self, record: &Record) {
         let action = &record.action;
-        *self.confusion.entry((Arc::clone(action), Arc::clone(action))).or_default() += 1;
+        *self
+            .confusion
+            .entry((Arc::clone(action), Arc::clone(action)))
+            .or_default() += 1;
     }
 
     pub(super) fn add(&mut self, record: &Record, answered: &Answered) {
@@ -108,7 +117,11 @@ impl Changes {
         }
         self.changed += 1;
         if self.examples.len() < EXAMPLES {
-            let scores = record.schema.scores.iter().zip(record.scores.iter().zip(&answered.scores));
+            let scores = record
+                .schema
+                .scores
+                .iter()
+                .zip(record.scores.iter().zip(&answered.scores));
             let scores = scores.map(|(name, (old, new))| format!("{name} {old:.4} -> {new:.4}"));
             self.examples.push(format!(
                 "{}  {}  {} -> {}  {}",
@@ -131,7 +144,9 @@ impl Changes {
 
     /// How far each score moves, of those computed anew.
     pub fn drift(&self) -> impl Iterator<Item = (&str, Drift)> {
-        self.scores.iter().filter_map(|(name, pairs)| Some((&**name, drift(pairs)?)))
+        self.scores
+            .iter()
+            .filter_map(|(name, pairs)| Some((&**name, drift(pairs)?)))
     }
 }
 
@@ -167,11 +182,17 @@ fn psi(pairs: &[(f64, f64)]) -> f64 {
             counts[edges.partition_point(|edge| *edge <= score)] += 1.0;
         }
         let total: f64 = counts.iter().sum();
-        counts.iter().map(|count| (count / total).max(EMPTY)).collect::<Vec<f64>>()
+        counts
+            .iter()
+            .map(|count| (count / total).max(EMPTY))
+            .collect::<Vec<f64>>()
     };
     let old = shares(&mut pairs.iter().map(|(old, _)| *old));
     let new = shares(&mut pairs.iter().map(|(_, new)| *new));
-    old.iter().zip(&new).map(|(old, new)| (new - old) * (new / old).ln()).sum()
+    old.iter()
+        .zip(&new)
+        .map(|(old, new)| (new - old) * (new / old).ln())
+        .sum()
 }
 
 #[cfg(test)]
@@ -180,18 +201,29 @@ mod tests {
 
     #[test]
     fn scores_that_stay_do_not_drift() {
-        let pairs: Vec<(f64, f64)> = (0..1000).map(|i| f64::from(i) / 1000.0).map(|s| (s, s)).collect();
+        let pairs: Vec<(f64, f64)> = (0..1000)
+            .map(|i| f64::from(i) / 1000.0)
+            .map(|s| (s, s))
+            .collect();
         let drift = drift(&pairs).unwrap();
-        assert_eq!((drift.mean, drift.p99, drift.max, drift.psi), (0.0, 0.0, 0.0, 0.0));
+        assert_eq!(
+            (drift.mean, drift.p99, drift.max, drift.psi),
+            (0.0, 0.0, 0.0, 0.0)
+        );
         assert!(super::drift(&[]).is_none());
     }
 
     #[test]
     fn drift_is_measured() {
-        let pairs: Vec<(f64, f64)> =
-            (0..100).map(|i| f64::from(i)).map(|s| (s, if s == 99.0 { 199.0 } else { s + 1.0 })).collect();
+        let pairs: Vec<(f64, f64)> = (0..100)
+            .map(|i| f64::from(i))
+            .map(|s| (s, if s == 99.0 { 199.0 } else { s + 1.0 }))
+            .collect();
         let drift = drift(&pairs).unwrap();
-        assert_eq!((drift.mean, drift.p50, drift.p99, drift.max), (1.99, 1.0, 1.0, 100.0));
+        assert_eq!(
+            (drift.mean, drift.p50, drift.p99, drift.max),
+            (1.99, 1.0, 1.0, 100.0)
+        );
     }
 
     #[test]
@@ -199,7 +231,11 @@ mod tests {
         let pairs: Vec<(f64, f64)> = (0..1000).map(|i| (f64::from(i) / 1000.0, 0.95)).collect();
         // One tenth holds all, nine hold the share of an empty bin.
         let expected = 0.9 * 10f64.ln() + 9.0 * (1e-4 - 0.1) * (1e-4f64 / 0.1).ln();
-        assert!((psi(&pairs) - expected).abs() < 1e-9, "{} {expected}", psi(&pairs));
+        assert!(
+            (psi(&pairs) - expected).abs() < 1e-9,
+            "{} {expected}",
+            psi(&pairs)
+        );
         let same: Vec<(f64, f64)> = vec![(0.5, 0.5); 10];
         assert_eq!(psi(&same), 0.0, "one bin");
     }

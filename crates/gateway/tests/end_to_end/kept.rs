@@ -43,10 +43,14 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 
 /// Every record, as `gavel log show --json` writes it.
 async fn records(setup: &Setup) -> Vec<Value> {
-    let shown = setup.run(&["log", "show", "--last", "100000", "--json"]).await;
+    let shown = setup
+        .run(&["log", "show", "--last", "100000", "--json"])
+        .await;
     assert!(shown.status.success(), "{}", shown.said);
     let lines = shown.said.lines().filter(|line| line.starts_with('{'));
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn outcomes(gateway: &Gateway, outcome: &str) -> f64 {
@@ -68,7 +72,10 @@ async fn a_decision_is_kept_as_it_was_made() {
         (outcomes(&gateway, "written").await == 1.0).then_some(())
     })
     .await;
-    let shown = gateway.setup().run(&["log", "show", "--id", "r1", "--json"]).await;
+    let shown = gateway
+        .setup()
+        .run(&["log", "show", "--id", "r1", "--json"])
+        .await;
     assert!(shown.status.success(), "{}", shown.said);
     let record: Value = serde_json::from_str(shown.said.trim()).unwrap();
     for key in [
@@ -94,13 +101,29 @@ async fn a_decision_is_kept_as_it_was_made() {
     assert!(record["features"]["amount_log"].is_f64(), "{record}");
     assert_eq!(record["tensors"]["features"]["dtype"], "FP32");
     let told = gateway.setup().run(&["log", "show"]).await;
-    assert!(told.said.contains("amount_log") && told.said.contains("r1"), "{}", told.said);
+    assert!(
+        told.said.contains("amount_log") && told.said.contains("r1"),
+        "{}",
+        told.said
+    );
     let none = gateway.setup().run(&["log", "show", "--id", "r2"]).await;
-    assert!(!none.status.success() && none.said.contains("no record"), "{}", none.said);
+    assert!(
+        !none.status.success() && none.said.contains("no record"),
+        "{}",
+        none.said
+    );
     let setup = gateway.stop().await;
     let listed = setup.run(&["log", "ls"]).await;
-    assert!(listed.said.contains("1 record in 1 segment"), "{}", listed.said);
-    assert!(!listed.said.contains(".open"), "it was closed: {}", listed.said);
+    assert!(
+        listed.said.contains("1 record in 1 segment"),
+        "{}",
+        listed.said
+    );
+    assert!(
+        !listed.said.contains(".open"),
+        "it was closed: {}",
+        listed.said
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +135,9 @@ async fn a_sample_keeps_entities_whole() {
     let gateway = setup.start().await;
     for round in 0..5 {
         for card in 0..40 {
-            let answer = gateway.decide(&payment(&format!("{round}"), &format!("card-{card}"))).await;
+            let answer = gateway
+                .decide(&payment(&format!("{round}"), &format!("card-{card}")))
+                .await;
             assert_eq!(answer["degraded"], false, "{answer}");
         }
     }
@@ -123,13 +148,21 @@ async fn a_sample_keeps_entities_whole() {
     for record in &records {
         // One that left late is kept whoever it is about.
         if record["late"] == false {
-            *cards.entry(record["entities"]["card_id"].to_string()).or_default() += 1;
+            *cards
+                .entry(record["entities"]["card_id"].to_string())
+                .or_default() += 1;
         }
-        assert!(record["in_sample"] == true || record["late"] == true, "{record}");
+        assert!(
+            record["in_sample"] == true || record["late"] == true,
+            "{record}"
+        );
     }
     assert_eq!(records.len() as f64 + sampled_out, 200.0);
     assert!((4..=24).contains(&cards.len()), "about 12 of 40: {cards:?}");
-    let late = records.iter().filter(|record| record["late"] == true).count();
+    let late = records
+        .iter()
+        .filter(|record| record["late"] == true)
+        .count();
     let whole = cards.values().filter(|decisions| **decisions == 5).count();
     assert!(whole + late >= cards.len(), "{cards:?}");
 }
@@ -148,7 +181,11 @@ async fn a_killed_gateway_loses_a_second_at_most_and_the_next_goes_on() {
     gateway.decide(&payment("just now", "c")).await;
     let setup = gateway.kill9().await;
     let listed = setup.run(&["log", "ls"]).await;
-    assert!(listed.said.contains(".open"), "nobody closed it: {}", listed.said);
+    assert!(
+        listed.said.contains(".open"),
+        "nobody closed it: {}",
+        listed.said
+    );
     let kept = records(&setup).await;
     assert!((50..=51).contains(&kept.len()), "{}", kept.len());
     let replayed = setup.run(&["replay"]).await;
@@ -191,15 +228,26 @@ async fn a_segment_that_was_cut_is_read_up_to_the_cut_and_said_so() {
     assert!(whole > first + 100);
     let file = fs::File::options().write(true).open(segment).unwrap();
     file.set_len(whole - 7).unwrap();
-    let left = format!("read up to byte {first}, and the {} bytes that are left", whole - 7 - first);
+    let left = format!(
+        "read up to byte {first}, and the {} bytes that are left",
+        whole - 7 - first
+    );
     for words in [&["log", "ls"][..], &["log", "show"], &["replay"]] {
         let told = setup.run(words).await;
         assert!(told.said.contains(&left), "{words:?}: {}", told.said);
     }
     assert_eq!(records(&setup).await.len(), 20);
     let replayed = setup.run(&["replay"]).await;
-    assert!(replayed.said.contains("20 decisions of the log"), "{}", replayed.said);
-    assert_eq!(replayed.status.code(), Some(0), "what can be read is the same");
+    assert!(
+        replayed.said.contains("20 decisions of the log"),
+        "{}",
+        replayed.said
+    );
+    assert_eq!(
+        replayed.status.code(),
+        Some(0),
+        "what can be read is the same"
+    );
 
     // A gateway that starts again leaves it as it is.
     let gateway = setup.start().await;
@@ -221,13 +269,21 @@ async fn on_a_full_disk_decisions_go_on_and_what_is_lost_is_counted_and_said_onc
     eventually("the disk is full", async || {
         for _ in 0..40 {
             made += 1;
-            gateway.decide(&payment(&format!("payment {made}"), &format!("card {}", made * 7919))).await;
+            gateway
+                .decide(&payment(
+                    &format!("payment {made}"),
+                    &format!("card {}", made * 7919),
+                ))
+                .await;
         }
         (outcomes(&gateway, "failed").await > 0.0).then_some(())
     })
     .await;
     sleep(Duration::from_millis(1200)).await;
-    let (written, failed) = (outcomes(&gateway, "written").await, outcomes(&gateway, "failed").await);
+    let (written, failed) = (
+        outcomes(&gateway, "written").await,
+        outcomes(&gateway, "failed").await,
+    );
     assert_eq!(written + failed, f64::from(made), "all are counted");
     let answer = gateway.decide(&payment("on a full disk", "c")).await;
     assert!(answer["action"].is_string());
@@ -239,7 +295,11 @@ async fn on_a_full_disk_decisions_go_on_and_what_is_lost_is_counted_and_said_onc
     let kept = records(&setup).await;
     assert!(kept.len() as f64 >= written, "{} of {written}", kept.len());
     let listed = setup.run(&["log", "ls"]).await;
-    assert!(!listed.said.contains("bytes that are left"), "cut back to what is whole: {}", listed.said);
+    assert!(
+        !listed.said.contains("bytes that are left"),
+        "cut back to what is whole: {}",
+        listed.said
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +311,11 @@ async fn a_folder_that_cannot_be_written_to_is_an_error_where_it_was_named() {
     let setup = setup.flag("decision-log", file.join("log"));
     let ended = setup.run(&["serve"]).await;
     assert_eq!(ended.status.code(), Some(1), "{}", ended.said);
-    assert!(ended.said.contains("taken/log") && ended.said.contains("--decision-log"), "{}", ended.said);
+    assert!(
+        ended.said.contains("taken/log") && ended.said.contains("--decision-log"),
+        "{}",
+        ended.said
+    );
 
     let setup = setup.without("decision-log");
     fs::create_dir(setup.folder().join("data")).unwrap();
@@ -259,7 +323,13 @@ async fn a_folder_that_cannot_be_written_to_is_an_error_where_it_was_named() {
     let mut gateway = setup.start().await;
     gateway.decide(&files::payment()).await;
     gateway.assert_well().await;
-    assert!(gateway.log().contains("decisions are not kept until it can"), "{}", gateway.log());
+    assert!(
+        gateway
+            .log()
+            .contains("decisions are not kept until it can"),
+        "{}",
+        gateway.log()
+    );
 
     let gateway = gateway.stop().await.flag("decision-log", "").start().await;
     gateway.decide(&files::payment()).await;

@@ -17,7 +17,10 @@ use crate::{
 /// no time for Triton, and some none for any model.
 fn payments(count: usize) -> impl Iterator<Item = Value> {
     let rows = fs::read_to_string(files::root("examples/features.jsonl")).unwrap();
-    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let keys = move |entity: &str| -> Vec<Value> {
         let keys = rows.iter().filter_map(|row| row["entity"].get(entity));
         keys.cloned().chain(["unknown".into()]).collect()
@@ -30,7 +33,10 @@ fn payments(count: usize) -> impl Iterator<Item = Value> {
         payment["entities"]["store_id"] = stores[i * 5 % stores.len()].clone();
         payment["inputs"]["amount"] = (0.01 + (i * i % 997) as f64 * 1.37).into();
         if i % 4 == 3 {
-            payment["inputs"].as_object_mut().unwrap().remove("timestamp");
+            payment["inputs"]
+                .as_object_mut()
+                .unwrap()
+                .remove("timestamp");
         }
         match i % 3 {
             0 => payment,
@@ -45,7 +51,9 @@ async fn decide(gateway: &Gateway, count: usize) -> [usize; 3] {
     let mut tiers = [0; 3];
     for payment in payments(count) {
         let answer = gateway.decide(&payment).await;
-        let tier = ["primary", "secondary", "rules"].iter().position(|tier| answer["tier"] == *tier);
+        let tier = ["primary", "secondary", "rules"]
+            .iter()
+            .position(|tier| answer["tier"] == *tier);
         tiers[tier.unwrap()] += 1;
     }
     tiers
@@ -80,7 +88,11 @@ async fn every_tier_s_decisions_are_replayed_to_the_bit() {
 
     let replayed = setup.run(&["replay", "--budgets"]).await;
     assert_code(&replayed, 0);
-    for said in ["replayed with others: 0", "not replayed: 0", "answered over the network, by budget"] {
+    for said in [
+        "replayed with others: 0",
+        "not replayed: 0",
+        "answered over the network, by budget",
+    ] {
         assert!(replayed.said.contains(said), "{}", replayed.said);
     }
     let named = format!("secondary {}", tiers[1]);
@@ -90,15 +102,35 @@ async fn every_tier_s_decisions_are_replayed_to_the_bit() {
     let offline = setup.flag("triton", "");
     let replayed = offline.run(&["replay"]).await;
     assert_code(&replayed, 2);
-    assert!(replayed.said.contains("replayed with others: 0"), "{}", replayed.said);
-    assert!(replayed.said.contains("none is named: --triton"), "{}", replayed.said);
+    assert!(
+        replayed.said.contains("replayed with others: 0"),
+        "{}",
+        replayed.said
+    );
+    assert!(
+        replayed.said.contains("none is named: --triton"),
+        "{}",
+        replayed.said
+    );
 
     // A version that is not served, then.
     let setup = offline.flag("triton", &url);
     let replayed = setup.run(&["replay", "--model", "fraud_primary=4"]).await;
     assert_code(&replayed, 2);
-    assert!(replayed.said.contains("versions that it serves: 1"), "{}", replayed.said);
-    let replayed = setup.run(&["replay", "--model", "fraud_primary=1", "--max-changed", "0%"]).await;
+    assert!(
+        replayed.said.contains("versions that it serves: 1"),
+        "{}",
+        replayed.said
+    );
+    let replayed = setup
+        .run(&[
+            "replay",
+            "--model",
+            "fraud_primary=1",
+            "--max-changed",
+            "0%",
+        ])
+        .await;
     assert_code(&replayed, 0);
     assert!(replayed.said.contains("max 0.000000"), "{}", replayed.said);
 
@@ -106,7 +138,11 @@ async fn every_tier_s_decisions_are_replayed_to_the_bit() {
     let replayed = setup.run(&["replay", "--budget", "5ms"]).await;
     assert_code(&replayed, 0);
     let computed = format!("computed anew: {}", tiers[0]);
-    assert!(replayed.said.contains(&computed), "{computed}: {}", replayed.said);
+    assert!(
+        replayed.said.contains(&computed),
+        "{computed}: {}",
+        replayed.said
+    );
     assert!(replayed.said.contains("PSI"), "{}", replayed.said);
 }
 
@@ -121,10 +157,28 @@ async fn offline_rules_and_models_in_process_are_replayed_and_compared_with_othe
     let setup = gateway.stop().await;
     let replayed = setup.run(&["replay"]).await;
     assert_code(&replayed, 0);
-    assert!(replayed.said.contains("with the same bits: 90"), "{}", replayed.said);
-    let some = setup.run(&["replay", "--limit", "7", "--decision", "fraud", "--from", "1h"]).await;
+    assert!(
+        replayed.said.contains("with the same bits: 90"),
+        "{}",
+        replayed.said
+    );
+    let some = setup
+        .run(&[
+            "replay",
+            "--limit",
+            "7",
+            "--decision",
+            "fraud",
+            "--from",
+            "1h",
+        ])
+        .await;
     assert_code(&some, 0);
-    assert!(some.said.contains("7 decisions of the log"), "{}", some.said);
+    assert!(
+        some.said.contains("7 decisions of the log"),
+        "{}",
+        some.said
+    );
     assert_code(&setup.run(&["replay", "--to", "1h"]).await, 2);
 
     // Other rules change what rules decided, and only that.
@@ -133,17 +187,39 @@ async fn offline_rules_and_models_in_process_are_replayed_and_compared_with_othe
     let replayed = setup.run(&words).await;
     assert_code(&replayed, 0);
     let computed = format!("computed anew: {rules}");
-    assert!(replayed.said.contains(&computed), "{computed}: {}", replayed.said);
-    assert!(replayed.said.contains("approve -> decline"), "{}", replayed.said);
-    let gate = setup.run(&[&words[..], &["--max-changed", "0.5%"]].concat()).await;
+    assert!(
+        replayed.said.contains(&computed),
+        "{computed}: {}",
+        replayed.said
+    );
+    assert!(
+        replayed.said.contains("approve -> decline"),
+        "{}",
+        replayed.said
+    );
+    let gate = setup
+        .run(&[&words[..], &["--max-changed", "0.5%"]].concat())
+        .await;
     assert_code(&gate, 1);
-    let wide = setup.run(&[&words[..], &["--max-changed", "100%"]].concat()).await;
+    let wide = setup
+        .run(&[&words[..], &["--max-changed", "100%"]].concat())
+        .await;
     assert_code(&wide, 0);
     let broken = setup.folder().join("broken.rules.toml");
-    fs::write(&broken, "[[rules]]\nreason = 'a'\nscores = { other = 1.0 }\n").unwrap();
-    let refused = setup.run(&["replay", "--rules", broken.to_str().unwrap()]).await;
+    fs::write(
+        &broken,
+        "[[rules]]\nreason = 'a'\nscores = { other = 1.0 }\n",
+    )
+    .unwrap();
+    let refused = setup
+        .run(&["replay", "--rules", broken.to_str().unwrap()])
+        .await;
     assert_code(&refused, 2);
-    assert!(refused.said.contains("gives the scores other"), "{}", refused.said);
+    assert!(
+        refused.said.contains("gives the scores other"),
+        "{}",
+        refused.said
+    );
 
     // Features that are derived otherwise now are named, with both values.
     let changed = setup.decisions(|folder| {
@@ -152,14 +228,26 @@ async fn offline_rules_and_models_in_process_are_replayed_and_compared_with_othe
     });
     let replayed = changed.run(&["replay"]).await;
     assert_code(&replayed, 1);
-    assert!(replayed.said.contains("feature country_bucket: logged"), "{}", replayed.said);
+    assert!(
+        replayed.said.contains("feature country_bucket: logged"),
+        "{}",
+        replayed.said
+    );
 
     // A stored feature that was not read then cannot be replayed.
     let more = changed.models(|folder| {
         let config = folder.join("fraud_secondary/config.pbtxt");
         let text = fs::read_to_string(&config).unwrap();
-        fs::write(config, text.replacen("card.txn_count_24h", "card.last_lat", 1)).unwrap();
+        fs::write(
+            config,
+            text.replacen("card.txn_count_24h", "card.last_lat", 1),
+        )
+        .unwrap();
     });
     let replayed = more.run(&["replay"]).await;
-    assert!(matches!(replayed.status.code(), Some(1 | 2)), "{}", replayed.said);
+    assert!(
+        matches!(replayed.status.code(), Some(1 | 2)),
+        "{}",
+        replayed.said
+    );
 }

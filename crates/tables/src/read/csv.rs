@@ -177,7 +177,9 @@ impl Record {
         if self.ends.len() != count {
             let has = self.ends.len();
             let fields = if has == 1 { "field" } else { "fields" };
-            return Err(format!("the row has {has} {fields}, and the header {count}"));
+            return Err(format!(
+                "the row has {has} {fields}, and the header {count}"
+            ));
         }
         let cells = self.fields().map(|field| match std::str::from_utf8(field) {
             Ok("") => Ok(Cell::Null),
