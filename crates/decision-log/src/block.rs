@@ -14,7 +14,6 @@ use std::sync::Arc;
 use crate::{
     bytes::{Malformed, Take, put_u64},
     codec::{put_record, put_schema, take_record, take_schema},
-    crc::crc32,
     record::{Record, Schema},
 };
 
@@ -34,7 +33,7 @@ pub(crate) fn header() -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    let crc = crc32(&header[..12]);
+    let crc = crc32fast::hash(&header[..12]);
     header[12..].copy_from_slice(&crc.to_le_bytes());
     header
 }
@@ -42,7 +41,8 @@ pub(crate) fn header() -> [u8; HEADER_BYTES] {
 /// The format's version; `None` if this is no header.
 pub(crate) fn version(header: &[u8; HEADER_BYTES]) -> Option<u32> {
     let [rest @ .., a, b, c, d] = header;
-    let is_ours = rest.starts_with(MAGIC) && crc32(rest) == u32::from_le_bytes([*a, *b, *c, *d]);
+    let is_ours =
+        rest.starts_with(MAGIC) && crc32fast::hash(rest) == u32::from_le_bytes([*a, *b, *c, *d]);
     let [.., a, b, c, d] = rest;
     is_ours.then(|| u32::from_le_bytes([*a, *b, *c, *d]))
 }
@@ -73,7 +73,7 @@ impl Head {
         put(&self.length.to_le_bytes());
         put(&self.stored.to_le_bytes());
         put(&self.crc.to_le_bytes());
-        let crc = crc32(&bytes[..HEAD_BYTES - 4]);
+        let crc = crc32fast::hash(&bytes[..HEAD_BYTES - 4]);
         bytes[HEAD_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -94,7 +94,7 @@ impl Head {
             crc: u32::from_le_bytes(take.exactly().ok()?),
         };
         let crc = u32::from_le_bytes(take.exactly().ok()?);
-        let whole = crc == crc32(&bytes[..HEAD_BYTES - 4]);
+        let whole = crc == crc32fast::hash(&bytes[..HEAD_BYTES - 4]);
         (whole && head.length as usize <= MAX_BLOCK_BYTES).then_some(head)
     }
 }
@@ -177,7 +177,7 @@ impl Batch {
             last_us: self.last_us,
             length: self.raw.len() as u32,
             stored: stored.len() as u32,
-            crc: crc32(&stored),
+            crc: crc32fast::hash(&stored),
         };
         let mut block = head.to_bytes().to_vec();
         block.extend_from_slice(&stored);

@@ -13,7 +13,6 @@
 mod block;
 mod bytes;
 mod codec;
-mod crc;
 mod directory;
 mod error;
 mod record;
