@@ -86,8 +86,8 @@ impl FeatureRow {
                 take(feature, field.map(Field::to_value));
             }),
             Source::Windows(program) => windows::read(program, bytes, now, take),
-            // Taken field by field: see `take_hash`.
-            Source::Hash(_) => return,
+            // Taken field by field: see `take_hash` and `take_feast`.
+            Source::Hash(_) | Source::Feast(_) => return,
         };
         match read {
             Ok(event_time) => {

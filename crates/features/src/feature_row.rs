@@ -43,6 +43,20 @@ impl StoreOutcome {
     }
 }
 
+impl StoreOutcome {
+    /// Of two calls, what is to be said of both.
+    pub(crate) fn worse(self, other: StoreOutcome) -> StoreOutcome {
+        match (self, other) {
+            (StoreOutcome::Unavailable, _) | (_, StoreOutcome::Unavailable) => {
+                StoreOutcome::Unavailable
+            }
+            (StoreOutcome::TimedOut, _) | (_, StoreOutcome::TimedOut) => StoreOutcome::TimedOut,
+            (StoreOutcome::NotAsked, other) => other,
+            (StoreOutcome::Answered, _) => StoreOutcome::Answered,
+        }
+    }
+}
+
 /// What is known of a column's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {

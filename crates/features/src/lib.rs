@@ -37,7 +37,7 @@ mod value;
 pub mod windows;
 
 pub use catalog::{Catalog, Problem};
-pub use feast::{FeastProblem, FeastRepository, Reloaded};
+pub use feast::{FeastField, FeastProblem, FeastReadError, FeastRepository, FeastRow, Reloaded};
 pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};
 pub use given::Given;
 pub use key::StateKey;

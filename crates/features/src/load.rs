@@ -119,6 +119,9 @@ impl FlatView {
             Source::Hash(_) => Err(RowError::new(format!(
                 "view `{name}` is read from Redis hashes, which others write, and can't be loaded"
             ))),
+            Source::Feast(_) => Err(RowError::new(format!(
+                "view `{name}` is Feast's: push its rows with Feast"
+            ))),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::problem::Report;
 use super::reader::Table;
 use super::views::check_name;
-use super::{Catalog, Derived, Reference, View, arguments};
+use super::{Catalog, Derived, Reference, arguments};
 use crate::suggest::did_you_mean;
 use crate::transform::Transform;
 use crate::value::{Dtype, Value};
@@ -31,7 +31,8 @@ struct Input<'d> {
     span: Range<usize>,
 }
 
-pub(crate) fn derived(root: &Table<'_>, views: &[Arc<View>], report: &mut Report) -> Vec<Derived> {
+/// Of `root`, on what `stored` has: every view.
+pub(crate) fn derived(root: &Table<'_>, stored: &Catalog, report: &mut Report) -> Vec<Derived> {
     let Some(table) = root.get("derived").and_then(|node| node.table(report)) else {
         return Vec::new();
     };
@@ -44,11 +45,7 @@ pub(crate) fn derived(root: &Table<'_>, views: &[Arc<View>], report: &mut Report
     }
     let order = inputs_first(&raw, report);
     // The catalog so far: what comes later in the order sees what came before it.
-    let mut catalog = Catalog {
-        views: views.to_vec(),
-        derived: Vec::new(),
-        events: Vec::new(),
-    };
+    let mut catalog = stored.clone();
     for place in order {
         let derived = link(&raw[place], &raw, &catalog, report);
         catalog.derived.push(derived);
@@ -212,6 +209,6 @@ fn unknown(input: &Input<'_>, all: &[Raw<'_>], catalog: &Catalog, report: &mut R
     let hint = did_you_mean(input.name, names).unwrap_or_else(|| {
         "a feature is `request.FIELD`, `VIEW.FEATURE` or the bare name of a derived one".to_owned()
     });
-    let message = format!("there is no feature `{}`", input.name);
+    let message = catalog.unknown(input.name);
     report.add_with_hint(input.span.clone(), &input.path, message, Some(hint));
 }

@@ -12,23 +12,27 @@ mod arguments;
 mod derived;
 mod dtype;
 mod events;
+mod feast;
 mod hashes;
 mod problem;
 mod reader;
 mod views;
 mod windows;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
 pub(crate) use derived::mismatch;
+use feast::Feast;
 pub(crate) use hashes::{Field, Hash};
 pub use problem::Problem;
 use problem::Report;
 use reader::Table;
 
 use crate::events::EventType;
+use crate::feast::FeastHash;
 use crate::key::StateKey;
 use crate::transform::Transform;
 use crate::value::{Dtype, Value};
@@ -41,6 +45,7 @@ pub struct Catalog {
     pub(crate) derived: Vec<Derived>,
     /// In the order of their names.
     events: Vec<Arc<EventType>>,
+    feast: Option<Feast>,
 }
 
 /// A group of features of one entity (or of a combination of entities), stored as one row.
@@ -67,6 +72,8 @@ pub(crate) enum Source {
     Windows(Arc<Program>),
     /// Plain Redis hashes of text, which others write; see `hash_row`.
     Hash(Hash),
+    /// Feast's Redis hashes, which Feast writes; see `feast`.
+    Feast(FeastHash),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +111,19 @@ impl Catalog {
     /// # Errors
     /// Every problem of the text at once, in the order of their places.
     pub fn parse(source: &str) -> Result<Catalog, Vec<Problem>> {
+        Self::read(source, None)
+    }
+
+    /// Parses the text of a `features.toml` that lies in `folder`, where the paths that it names
+    /// begin.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and what is wrong with the files that it names.
+    pub fn parse_in(folder: &Path, source: &str) -> Result<Catalog, Vec<Problem>> {
+        Self::read(source, Some(folder))
+    }
+
+    fn read(source: &str, folder: Option<&Path>) -> Result<Catalog, Vec<Problem>> {
         let mut report = Report::default();
         let (document, syntax) = DeTable::parse_recoverable(source);
         for error in &syntax {
@@ -115,15 +135,20 @@ impl Catalog {
             views: Vec::new(),
             derived: Vec::new(),
             events: Vec::new(),
+            feast: None,
         };
         if syntax.is_empty() {
             let root = Table::root(&document);
-            root.only(&["entities", "events", "views", "derived"], &mut report);
+            root.only(
+                &["entities", "events", "views", "feast", "derived"],
+                &mut report,
+            );
             let entities = views::entities(&root, &mut report);
             let events = events::events(&root, &mut report);
             catalog.views = views::views(&root, &entities, &events, &mut report);
             catalog.events = events::join(events, &catalog.views, &mut report);
-            catalog.derived = derived::derived(&root, &catalog.views, &mut report);
+            catalog.feast = feast::feast(&root, folder, &mut catalog.views, &mut report);
+            catalog.derived = derived::derived(&root, &catalog, &mut report);
         }
         report.finish(catalog)
     }
@@ -163,6 +188,19 @@ impl Catalog {
             }
             Reference::Derived(_) => Some(1),
         }
+    }
+
+    /// Where Feast's views are, if there are any: for [`Store::open`](crate::Store::open). It may
+    /// hold a password.
+    pub fn feast_store_url(&self) -> Option<&str> {
+        Some(self.feast.as_ref()?.repository.store_url())
+    }
+
+    /// What is wrong with a name that leads nowhere.
+    pub(crate) fn unknown(&self, feature: &str) -> String {
+        let feast = self.feast.as_ref();
+        let refusal = feast.and_then(|feast| feast.refusal(feature));
+        refusal.unwrap_or_else(|| format!("there is no feature `{feature}`"))
     }
 
     pub(crate) fn view(&self, name: &str) -> Option<&Arc<View>> {

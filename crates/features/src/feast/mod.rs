@@ -8,12 +8,19 @@
 //! The protobuf messages are those of `proto/feast`, by their field numbers.
 
 mod connection;
+mod hash;
+mod inspect;
 mod key;
 mod proto;
 mod registry;
 mod repository;
 mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 mod value_type;
 
+pub(crate) use hash::{FeastHash, FeastRead, reads};
+pub use inspect::{FeastField, FeastReadError, FeastRow};
+pub(crate) use registry::{FeastFeature, FeastView};
 pub use repository::{FeastProblem, FeastRepository, Reloaded};

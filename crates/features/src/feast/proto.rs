@@ -242,7 +242,7 @@ pub(super) struct Span {
 // feast.core
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     #[prost(message, repeated, tag = "1")]
     pub(super) entities: Vec<Entity>,
     #[prost(string, tag = "3")]

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::registry::{self, Registry};
+use super::key::KeyFormat;
+use super::registry::{self, FeastView, Registry};
 use super::settings::{self, Settings};
 
 /// What is wrong with a file of Feast's. Its text is a full sentence.
@@ -88,7 +89,7 @@ impl FeastRepository {
     /// The URL of the Redis that Feast writes to, for [`Store::open`](crate::Store::open). It may
     /// hold a password.
     pub fn store_url(&self) -> &str {
-        &self.settings.store_url
+        self.settings.store_url.as_str()
     }
 
     pub(crate) fn registry(&self) -> Arc<Registry> {
@@ -96,8 +97,11 @@ impl FeastRepository {
         Arc::clone(&current)
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    /// How the keys of the view's entities are written.
+    pub(crate) fn key_format(&self, view: &FeastView) -> KeyFormat {
+        let join_keys = view.join_keys.iter();
+        let join_keys = join_keys.map(|(name, key_type)| (&**name, *key_type));
+        KeyFormat::new(self.settings.key_version, join_keys, &self.settings.project)
     }
 }
 

@@ -3,6 +3,7 @@
 //! As Feast does, `$VAR` and `${VAR}` are replaced by environment variables in the whole text before
 //! it is parsed, and one that is not set stays as it is written.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -19,8 +20,24 @@ pub(super) struct Settings {
     /// Later versions of a view have hash fields of their own.
     pub(super) versioned: bool,
     pub(super) key_version: KeyVersion,
-    /// For [`Store::open`](crate::Store::open).
-    pub(super) store_url: String,
+    pub(super) store_url: StoreUrl,
+}
+
+/// For [`Store::open`](crate::Store::open). It may hold a password, and does not show it.
+#[derive(PartialEq)]
+pub(super) struct StoreUrl(String);
+
+impl StoreUrl {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.0.rsplit_once('@').map_or(&*self.0, |(_, place)| place);
+        write!(f, "…{place}")
+    }
 }
 
 /// A key of the file, and what is wrong with its value.
@@ -147,7 +164,7 @@ impl Reader {
         &mut self,
         value: Option<&Json>,
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Option<String> {
+    ) -> Option<StoreUrl> {
         let empty = Map::new();
         let (kind, map) = match value {
             Some(Json::Object(map)) => (map.get("type"), map),
@@ -181,7 +198,7 @@ impl Reader {
             &connection_string,
             env("SSL_CERT_FILE").as_deref(),
         ) {
-            Ok(url) => Some(url),
+            Ok(url) => Some(StoreUrl(url)),
             Err(why) => self.fail(key, why),
         }
     }

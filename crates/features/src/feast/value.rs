@@ -14,7 +14,7 @@ use prost::Message;
 use serde_json::{Map as Object, Number, Value as Json, json};
 
 use super::proto::{self, Key, Kind, Span};
-use crate::value::{Dtype, Value};
+use crate::value::{Dtype, Scalar, Value};
 
 /// The bytes are no value of Feast's, or of a kind that a newer Feast has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ impl FeastValue {
             (Dtype::Float64, Kind::Double(value)) => Value::Float64(value),
             (Dtype::Float64, Kind::Float(value)) => Value::Float64(value.into()),
             (Dtype::String, Kind::String(text)) => Value::String(Arc::from(text)),
+            (Dtype::List { of, .. }, kind) => Value::List(elements(of, kind)?),
             _ => return None,
         })
     }
@@ -117,6 +118,35 @@ impl FeastValue {
     pub(crate) fn to_json(&self) -> Json {
         kind_to_json(&self.0)
     }
+}
+
+/// A list's elements, however many there are.
+fn elements(of: Scalar, kind: Kind) -> Option<Arc<[Value]>> {
+    Some(match (of, kind) {
+        (Scalar::Bool, Kind::BoolList(all)) => all.val.into_iter().map(Value::Bool).collect(),
+        (Scalar::Int64, Kind::Int64List(all) | Kind::UnixTimestampList(all)) => {
+            all.val.into_iter().map(Value::Int64).collect()
+        }
+        (Scalar::Int64, Kind::Int32List(all)) => {
+            let wide = all.val.into_iter().map(i64::from);
+            wide.map(Value::Int64).collect()
+        }
+        (Scalar::Float32, Kind::FloatList(all)) => {
+            all.val.into_iter().map(Value::Float32).collect()
+        }
+        (Scalar::Float64, Kind::DoubleList(all)) => {
+            all.val.into_iter().map(Value::Float64).collect()
+        }
+        (Scalar::Float64, Kind::FloatList(all)) => {
+            let wide = all.val.into_iter().map(f64::from);
+            wide.map(Value::Float64).collect()
+        }
+        (Scalar::String, Kind::StringList(all)) => {
+            let texts = all.val.into_iter().map(Arc::from);
+            texts.map(Value::String).collect()
+        }
+        _ => return None,
+    })
 }
 
 fn kind_to_json(kind: &Kind) -> Json {

@@ -214,7 +214,7 @@ impl Compiler<'_> {
             .map(|input| format!("request.{}", input.name));
         let names: Vec<String> = inputs.chain(defined).collect();
         let hint = did_you_mean(feature, names.iter().map(String::as_str));
-        self.fail(feature, format!("there is no feature `{feature}`"), hint);
+        self.fail(feature, self.catalog.unknown(feature), hint);
     }
 
     fn fail(&mut self, feature: &str, message: String, hint: Option<String>) {

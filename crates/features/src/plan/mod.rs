@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 pub use error::PlanError;
 
 use crate::catalog::{Catalog, Field, Source, View};
+use crate::feast::{self, FeastRead};
 use crate::feature_row::Cell;
 use crate::schema::RequestSchema;
 use crate::suggest::did_you_mean;
@@ -50,6 +51,8 @@ pub(crate) struct Layout {
     pub(crate) blank: Vec<Cell>,
     pub(crate) inputs: Vec<InputColumn>,
     pub(crate) views: Vec<ViewColumns>,
+    /// How the views of Feast's are read.
+    pub(crate) feast: Vec<FeastRead>,
     pub(crate) derived: Vec<DerivedColumn>,
 }
 
@@ -111,10 +114,14 @@ impl Plan {
             ..
         } in &mut layout.views
         {
-            if let Source::Hash(hash) = &view.source {
-                *fields = hash.asked(columns.iter().map(Option::is_some));
+            let used = columns.iter().map(Option::is_some);
+            match &view.source {
+                Source::Hash(hash) => *fields = hash.asked(used),
+                Source::Feast(hash) => *fields = hash.asked(used),
+                Source::Packed | Source::Windows(_) => {}
             }
         }
+        layout.feast = feast::reads(&layout.views);
         let views = layout
             .views
             .iter()

@@ -22,25 +22,32 @@ mod writing;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::join;
 use tokio::time::Instant;
 
 pub use error::StoreError;
 pub use writing::{StateWrite, Written};
 
-use crate::catalog::{Catalog, Source, View};
+use crate::catalog::{Catalog, Field, Source, View};
 use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::{self, Keys};
+use crate::plan::Layout;
 use crate::schema::RequestRow;
-use ask::{Ask, Reply};
+use ask::{Ask, Reply, Values};
 use embedded::Embedded;
 use link::{Link, ReadFailure};
 use redis::RedisDial;
+
+const READ_BY_HAND: Duration = Duration::from_secs(2);
 
 /// An online store. Cheap to clone; clones share one connection or one open folder.
 #[derive(Clone, Debug)]
 pub struct Store {
     backend: Backend,
+    /// The Redis that Feast writes to, if that is not the store itself.
+    feast: Option<Backend>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +88,23 @@ impl Store {
                 }
             }
         };
-        Ok(Store { backend })
+        Ok(Store {
+            backend,
+            feast: None,
+        })
+    }
+
+    /// Opens the store that `url` names and, for a catalog with views of Feast's, the Redis that
+    /// Feast writes to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_for(url: &str, catalog: &Catalog) -> Result<Store, StoreError> {
+        let mut store = Store::open(url)?;
+        if let Some(feast) = catalog.feast_store_url().filter(|feast| *feast != url) {
+            store.feast = Some(Store::open(feast)?.backend);
+        }
+        Ok(store)
     }
 
     /// `"embedded"`, `"redis"` or `"redis-cluster"`.
@@ -94,17 +117,23 @@ impl Store {
         }
     }
 
-    /// Whether the store answers, within two seconds.
+    /// Whether the store answers, within two seconds, and Feast's Redis too.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], with the reason.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Embedded(embedded) => embedded.read(key::PREFIX.as_bytes()).map(drop),
-            Backend::Redis { link, .. } => link.ping().await,
-            #[cfg(test)]
-            Backend::Scripted(link) => link.ping().await,
+        for backend in [Some(&self.backend), self.feast.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            match backend {
+                Backend::Embedded(embedded) => embedded.read(key::PREFIX.as_bytes()).map(drop)?,
+                Backend::Redis { link, .. } => link.ping().await?,
+                #[cfg(test)]
+                Backend::Scripted(link) => link.ping().await?,
+            }
         }
+        Ok(())
     }
 
     /// Whether the store that `url` names can have every view of the catalog; nothing is opened.
@@ -122,8 +151,31 @@ impl Store {
         }
     }
 
+    /// Reads fields of one hash of Feast's, for whoever looks at it by hand; all `None` where there is
+    /// no hash.
+    pub(crate) async fn read_hash(
+        &self,
+        key: &[u8],
+        fields: &[Field],
+    ) -> Result<Values, StoreError> {
+        let mut ask = Ask::rows(Keys::with_capacity(0));
+        ask.hash(fields, |out| out.extend_from_slice(key));
+        let unavailable = |why: &str| StoreError::Unavailable {
+            why: why.to_owned(),
+        };
+        let backend = self.feast.as_ref().unwrap_or(&self.backend);
+        let read = backend.read(&ask, Instant::now() + READ_BY_HAND).await;
+        let reply = read.map_err(|failure| match failure {
+            ReadFailure::TimedOut => unavailable("no answer in time"),
+            ReadFailure::Unavailable(why) => unavailable(&why),
+        })?;
+        let hash = reply.hashes.into_iter().next().flatten();
+        hash.ok_or_else(|| unavailable("the key holds no hash, or this is no Redis"))
+    }
+
     /// Reads every view that the row's layout wants, in one call, and hands what was found to the
-    /// row. `now` is in microseconds since the Unix epoch.
+    /// row. Where Feast's Redis is another one, that is a second call, beside the first. `now` is in
+    /// microseconds since the Unix epoch.
     pub(crate) async fn fill(
         &self,
         row: &mut FeatureRow,
@@ -131,29 +183,61 @@ impl Store {
         now: i64,
         until: Instant,
     ) -> StoreOutcome {
-        let ask = ask(row, request);
-        let read = match &self.backend {
-            // Rows are taken as they lie in the store, uncopied.
-            Backend::Embedded(embedded) => return fill_from(embedded, &ask.rows, row, now),
-            Backend::Redis { link, .. } => link.read(&ask, until).await,
-            #[cfg(test)]
-            Backend::Scripted(link) => link.read(&ask, until).await,
+        let layout = Arc::clone(&row.layout);
+        let mut ask = ask(&layout, request);
+        let mut beside = Ask::rows(Keys::with_capacity(0));
+        let of_feast = match self.feast {
+            Some(_) => &mut beside,
+            None => &mut ask,
         };
-        match read {
-            Ok(reply) => {
-                take(row, reply, now);
-                StoreOutcome::Answered
+        for read in &layout.feast {
+            of_feast.hash(&read.fields, |key| read.write_key(request, key));
+        }
+        let mut outcome = match &self.backend {
+            Backend::Embedded(embedded) => fill_from(embedded, &ask, row, now),
+            _ => StoreOutcome::Answered,
+        };
+        let feast = async {
+            match &self.feast {
+                Some(feast) => feast.read(&beside, until).await,
+                None => Ok(Reply::default()),
             }
-            Err(ReadFailure::TimedOut) => StoreOutcome::TimedOut,
-            Err(ReadFailure::Unavailable(_)) => StoreOutcome::Unavailable,
+        };
+        let (read, feast) = join(self.backend.read(&ask, until), feast).await;
+        let hashes = [
+            read.map(|reply| take(row, reply, now)),
+            feast.map(|reply| reply.hashes),
+        ];
+        for hashes in hashes {
+            match hashes {
+                Ok(hashes) => {
+                    for (read, stored) in hashes.into_iter().enumerate() {
+                        row.take_feast(read, stored, now);
+                    }
+                }
+                Err(failure) => outcome = outcome.worse(failure.outcome()),
+            }
+        }
+        outcome
+    }
+}
+
+impl Backend {
+    async fn read(&self, ask: &Ask<'_>, until: Instant) -> Result<Reply, ReadFailure> {
+        match self {
+            // Its rows are taken as they lie in it, uncopied.
+            Backend::Embedded(_) => Ok(Reply::default()),
+            Backend::Redis { link, .. } => link.read(ask, until).await,
+            #[cfg(test)]
+            Backend::Scripted(link) => link.read(ask, until).await,
         }
     }
 }
 
-/// What a request asks for, in the order of the layout's views.
-fn ask<'p>(row: &'p FeatureRow, request: &RequestRow) -> Ask<'p> {
-    let mut ask = Ask::rows(Keys::with_capacity(row.layout.views.len()));
-    for columns in &row.layout.views {
+/// What a request asks for of the views that are not Feast's, in the order of the layout.
+fn ask<'p>(layout: &'p Layout, request: &RequestRow) -> Ask<'p> {
+    let mut ask = Ask::rows(Keys::with_capacity(layout.views.len()));
+    for columns in &layout.views {
         let entity = |place: &usize| request.entities.get(*place);
         match &columns.view.source {
             Source::Packed | Source::Windows(_) => {
@@ -164,12 +248,14 @@ fn ask<'p>(row: &'p FeatureRow, request: &RequestRow) -> Ask<'p> {
                 hash.key
                     .write(key, |place| columns.entities.get(place).and_then(entity));
             }),
+            Source::Feast(_) => {}
         }
     }
     ask
 }
 
-fn take(row: &mut FeatureRow, reply: Reply, now: i64) {
+/// Takes what [`ask`] asked for. What is left are Feast's hashes.
+fn take(row: &mut FeatureRow, reply: Reply, now: i64) -> Vec<Option<Values>> {
     let mut rows = reply.rows.into_iter();
     let mut hashes = reply.hashes.into_iter();
     for place in 0..row.layout.views.len() {
@@ -184,14 +270,17 @@ fn take(row: &mut FeatureRow, reply: Reply, now: i64) {
                     row.take_hash(place, stored, now);
                 }
             }
+            Source::Feast(_) => {}
         }
     }
+    hashes.collect()
 }
 
-fn fill_from(embedded: &Embedded, rows: &Keys, row: &mut FeatureRow, now: i64) -> StoreOutcome {
-    let mut keys = rows.iter();
+fn fill_from(embedded: &Embedded, ask: &Ask<'_>, row: &mut FeatureRow, now: i64) -> StoreOutcome {
+    let mut keys = ask.rows.iter();
     for place in 0..row.layout.views.len() {
-        if !matches!(row.layout.views[place].view.source, Source::Hash(_))
+        let source = &row.layout.views[place].view.source;
+        if matches!(source, Source::Packed | Source::Windows(_))
             && let Some(key) = keys.next()
         {
             match embedded.read(key) {
@@ -201,7 +290,10 @@ fn fill_from(embedded: &Embedded, rows: &Keys, row: &mut FeatureRow, now: i64) -
             }
         }
     }
-    StoreOutcome::Answered
+    match ask.hash_count() {
+        0 => StoreOutcome::Answered,
+        _ => StoreOutcome::Unavailable,
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,6 @@ pub(super) fn open(config: &Config, report: &mut Report) -> Result<(Catalog, Sto
     else {
         return Err(Failure("the features cannot be read".into()));
     };
-    let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+    let store = Store::open_for(&config.store_url, &decisions.catalog).map_err(|error| Failure(error.to_string()))?;
     Ok((decisions.catalog, store))
 }

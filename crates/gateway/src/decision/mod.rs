@@ -138,7 +138,8 @@ fn read_catalog(file: &Path, report: &mut Report) -> Option<Catalog> {
         }
     };
     report.add_source(file, source.as_str());
-    let problems = match Catalog::parse(&source) {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let problems = match Catalog::parse_in(folder, &source) {
         Ok(catalog) => return Some(catalog),
         Err(problems) => problems,
     };

@@ -5,41 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use prost::Message;
 
 use super::*;
-use crate::feast::proto;
+use crate::feast::{proto, testing};
 
-/// A registry of project `p` with one view for each name.
-fn registry(names: &[&str]) -> Vec<u8> {
-    let view = |name: &&str| proto::FeatureView {
-        spec: Some(proto::FeatureViewSpec {
-            name: (*name).to_owned(),
-            project: "p".to_owned(),
-            online: true,
-            entity_columns: vec![proto::FeatureSpec {
-                name: "id".to_owned(),
-                value_type: 2,
-                vector_length: 0,
-            }],
-            ..Default::default()
-        }),
-        meta: None,
+/// A registry with one view for each name.
+fn registry(names: &[&'static str]) -> Vec<u8> {
+    let view = |name: &&'static str| -> (&str, &[(&str, i32)], &[testing::Column<'_>]) {
+        (name, &[("id", 2)], &[("x", 4, 0)])
     };
-    let registry = proto::Registry {
-        registry_schema_version: "1".to_owned(),
-        feature_views: names.iter().map(view).collect(),
-        projects: vec![proto::Project {
-            spec: Some(proto::ProjectSpec {
-                name: "p".to_owned(),
-            }),
-        }],
-        ..Default::default()
-    };
-    registry.encode_to_vec()
+    let views: Vec<_> = names.iter().map(view).collect();
+    testing::registry(&views).encode_to_vec()
 }
 
-fn repository(folder: &Path, bytes: &[u8]) -> FeastRepository {
-    let yaml = "project: p\nregistry: registry.db\nonline_store: redis\n";
-    fs::write(folder.join("feature_store.yaml"), yaml).unwrap();
-    fs::write(folder.join("registry.db"), bytes).unwrap();
+fn repository(folder: &Path) -> FeastRepository {
     FeastRepository::open(&folder.join("feature_store.yaml")).unwrap()
 }
 
@@ -54,9 +31,9 @@ fn names(repository: &FeastRepository) -> Vec<String> {
 
 #[test]
 fn a_bad_registry_changes_nothing_and_says_why() {
-    let folder = tempfile::tempdir().unwrap();
     let good = registry(&["a", "b"]);
-    let repository = repository(folder.path(), &good);
+    let folder = testing::repository(&good);
+    let repository = repository(folder.path());
     let file = folder.path().join("registry.db");
     assert_eq!(repository.reload(), Ok(Reloaded::Unchanged));
     for length in 0..good.len() {
@@ -88,9 +65,9 @@ fn a_bad_registry_changes_nothing_and_says_why() {
 
 #[test]
 fn a_registry_that_is_being_rewritten_is_never_half_read() {
-    let folder = tempfile::tempdir().unwrap();
     let both = [registry(&["a", "b"]), registry(&["c", "d", "e"])];
-    let repository = repository(folder.path(), &both[0]);
+    let folder = testing::repository(&both[0]);
+    let repository = repository(folder.path());
     let (file, done) = (folder.path().join("registry.db"), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (file, done, both) = (&file, &done, &both);

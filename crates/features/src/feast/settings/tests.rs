@@ -38,7 +38,7 @@ auth:
             registry: PathBuf::from("/repo/data/registry.db"),
             versioned: false,
             key_version: KeyVersion::V3,
-            store_url: "redis://localhost:6379".to_owned(),
+            store_url: StoreUrl("redis://localhost:6379".to_owned()),
         })
     );
 }
@@ -61,11 +61,15 @@ entity_key_serialization_version: 2
     assert_eq!(settings.key_version, KeyVersion::V2);
     assert!(settings.versioned);
     let url = "rediss-cluster://:s3cret@redis.example:6380,b:1";
-    assert_eq!(settings.store_url, url);
+    assert_eq!(settings.store_url.as_str(), url);
+    assert_eq!(
+        format!("{:?}", settings.store_url),
+        "…redis.example:6380,b:1"
+    );
 
     let settings = read("project: p\nonline_store: redis").unwrap();
     assert_eq!(settings.registry, Path::new("/repo/data/registry.db"));
-    assert_eq!(settings.store_url, "redis://localhost:6379");
+    assert_eq!(settings.store_url.as_str(), "redis://localhost:6379");
 }
 
 #[test]

@@ -35,6 +35,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::StoreError;
 use super::ask::{Ask, Reply, Values};
 use super::change::Change;
+use crate::feature_row::StoreOutcome;
 use keeper::Keeper;
 use session::Session;
 
@@ -69,6 +70,15 @@ pub(super) struct WireError {
 pub(super) enum ReadFailure {
     TimedOut,
     Unavailable(Arc<str>),
+}
+
+impl ReadFailure {
+    pub(super) fn outcome(&self) -> StoreOutcome {
+        match self {
+            ReadFailure::TimedOut => StoreOutcome::TimedOut,
+            ReadFailure::Unavailable(_) => StoreOutcome::Unavailable,
+        }
+    }
 }
 
 enum State<W> {

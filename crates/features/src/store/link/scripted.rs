@@ -59,6 +59,7 @@ impl Script {
         (
             script,
             Store {
+                feast: None,
                 backend: Backend::Scripted(link),
             },
         )
