@@ -49,13 +49,16 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut report = Report::default();
+    let store_url = cli.settings.store().map(str::to_owned);
     let config = cli.settings.resolve(&mut report);
     let (mut ended, mut failed) = (ExitCode::SUCCESS, ExitCode::FAILURE);
     let outcome = match cli.command {
         Command::Serve => commands::serve::run(config, &mut report),
         Command::Check => commands::check::run(&config, &mut report),
         Command::Ingest(arguments) => commands::ingest::run(arguments, &config, &mut report),
-        Command::Features(command) => commands::features::run(command, &config, &mut report),
+        Command::Features(command) => {
+            commands::features::run(command, &config, store_url.as_deref(), &mut report)
+        }
         Command::Log(command) => commands::log::run(command, &config),
         Command::Replay(command) => {
             failed = commands::replay::NOT_REPLAYED.into();

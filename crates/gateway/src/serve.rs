@@ -66,7 +66,8 @@ impl Service {
                 "the files have problems; nothing is served until they are mended".into(),
             ));
         };
-        let store = Store::open(&config.store_url).map_err(|error| Failure(error.to_string()))?;
+        let store = Store::open_for(&config.store_url, &binder.catalog)
+            .map_err(|error| Failure(error.to_string()))?;
         let types = Types::new(Arc::new(binder.catalog.clone()));
         let gateway = Gateway {
             live: Live::start(types, store.clone()),

@@ -56,6 +56,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The store that the command line or the environment names.
+    pub(crate) fn store(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
     /// The whole configuration. Problems of the file go to `report`.
     pub(crate) fn resolve(self, report: &mut Report) -> Config {
         let default_file = Path::new("gavel.toml");

@@ -17,14 +17,15 @@ pub(crate) enum Command {
     Put(put::Put),
 }
 
-/// Runs one of them.
+/// Runs one of them. `store_url` is the store that the command line or the environment names.
 pub(crate) fn run(
     command: Command,
     config: &Config,
+    store_url: Option<&str>,
     report: &mut Report,
 ) -> Result<String, Failure> {
     match command {
-        Command::Get(args) => with_runtime(get::run(args, config, report)),
+        Command::Get(args) => with_runtime(get::run(args, config, store_url, report)),
         Command::Load(args) => with_runtime(load::run(args, config, report)),
         Command::Put(args) => with_runtime(put::run(args, config, report)),
     }
@@ -37,6 +38,7 @@ pub(super) fn open(config: &Config, report: &mut Report) -> Result<(Catalog, Sto
     else {
         return Err(Failure("the features cannot be read".into()));
     };
-    let store = Store::open_for(&config.store_url, &decisions.catalog).map_err(|error| Failure(error.to_string()))?;
+    let store = Store::open_for(&config.store_url, &decisions.catalog)
+        .map_err(|error| Failure(error.to_string()))?;
     Ok((decisions.catalog, store))
 }

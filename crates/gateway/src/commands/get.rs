@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::feast::Feast;
 use clap::Args;
 use features::{Store, StoreError};
 use gateway::{
@@ -14,8 +15,14 @@ use gateway::{
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     /// The decision whose features are meant.
-    #[arg(long)]
+    #[arg(
+        long,
+        required_unless_present = "feast",
+        default_value_if("feast", clap::builder::ArgPredicate::IsPresent, "")
+    )]
     decision: String,
+    #[command(flatten)]
+    feast: Feast,
     /// An entity's key; once for each entity of the decision.
     #[arg(long = "entity", value_name = "NAME=KEY", value_parser = pair)]
     entities: Vec<(String, String)>,
@@ -30,15 +37,24 @@ pub(crate) struct Get {
     json: bool,
 }
 
-/// What the decision would see, as a table or as JSON.
-pub(crate) async fn run(get: Get, config: &Config, report: &mut Report) -> Result<String, Failure> {
+/// What the decision would see, as a table or as JSON. `store_url` is what was asked for beside the
+/// configuration, which names the decisions' store.
+pub(crate) async fn run(
+    get: Get,
+    config: &Config,
+    store_url: Option<&str>,
+    report: &mut Report,
+) -> Result<String, Failure> {
+    if get.feast.feast.is_some() {
+        return get.feast.run(&get.entities, store_url, get.json).await;
+    }
     let asked = Asked {
         entities: get.entities,
         inputs: get.inputs,
         at: get.at,
     };
-    let (definition, plan) = inspect::plan(config, &get.decision, report)?;
-    let store = Store::open(&config.store_url).map_err(|error| match error {
+    let (definition, catalog, plan) = inspect::plan(config, &get.decision, report)?;
+    let store = Store::open_for(&config.store_url, &catalog).map_err(|error| match error {
         StoreError::Locked { .. } => {
             let url = inspect::url(config.server.admin_listen, &get.decision, &asked);
             Failure(format!(

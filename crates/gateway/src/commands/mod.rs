@@ -1,6 +1,7 @@
 //! The subcommands: each turns its arguments into a call of the library and says what came of it.
 
 pub(crate) mod check;
+pub(crate) mod feast;
 pub(crate) mod features;
 pub(crate) mod get;
 pub(crate) mod ingest;

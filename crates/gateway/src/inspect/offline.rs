@@ -15,7 +15,7 @@ use crate::{
     watch::Binder,
 };
 
-/// The decision of this name, and a plan of the features that its tiers and rules use. Where a
+/// The decision of this name, the catalog, and a plan of the features that its tiers and rules use. Where a
 /// model cannot be read, a plan of every feature of the request and its entities, and a warning.
 ///
 /// # Errors
@@ -24,7 +24,7 @@ pub fn plan(
     config: &Config,
     decision: &str,
     report: &mut Report,
-) -> Result<(Definition, Plan), Failure> {
+) -> Result<(Definition, Catalog, Plan), Failure> {
     let problems = || Failure("the decisions and features cannot be read".into());
     let read = decision::read_folder(&config.decisions, report);
     let mut decisions = read.filter(|_| report.errors() == 0).ok_or_else(problems)?;
@@ -55,7 +55,7 @@ pub fn plan(
         problems()
     })?;
     if bound.issues.is_empty() {
-        return Ok((definition, bound.plan));
+        return Ok((definition, binder.catalog, bound.plan));
     }
     for issue in bound.issues {
         report.push(Diagnostic {
@@ -71,7 +71,7 @@ pub fn plan(
         });
     }
     let plan = everything(&definition, &binder.catalog).unwrap_or(bound.plan);
-    Ok((definition, plan))
+    Ok((definition, binder.catalog, plan))
 }
 
 /// Every input and every feature that can be had of this decision's request.

@@ -77,7 +77,7 @@ async fn bench(decision: &str) -> (Bench, String) {
     }
     let mut report = Report::default();
     let config = config(folder.path());
-    let (definition, plan) = super::plan(&config, "fraud", &mut report)
+    let (definition, _, plan) = super::plan(&config, "fraud", &mut report)
         .unwrap_or_else(|error| panic!("{error}: {}", report.render(false)));
     let store = Store::open(&format!(
         "embedded:{}",
