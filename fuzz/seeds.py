@@ -119,7 +119,27 @@ def files() -> None:
         seed(target, "deep-dotted", b"a" + b".a" * DEPTH + b" = 1")
 
 
+def feast() -> None:
+    """Fields that Feast wrote, and a registry of one view."""
+    vectors = json.loads((ROOT / "crates/features/tests/data/feast_redis.json").read_text())
+    for row in vectors["rows"]:
+        for view in row["views"]:
+            seed("feast_value", f"{row['id']}-{view['view']}-time", bytes.fromhex(view["ts_value_hex"]))
+            for feature in view["features"]:
+                name = f"{row['id']}-{view['view']}-{feature['name']}"
+                seed("feast_value", name, bytes.fromhex(feature["value_hex"] or ""))
+    column = field(1, b"user_id") + b"\x10" + varint(2)
+    feature = field(1, b"age") + b"\x10" + varint(4)
+    spec = field(1, b"user") + field(2, b"p") + field(4, feature) + b"\x40" + varint(1) + field(12, column)
+    registry = field(3, b"1") + field(6, field(1, spec)) + field(17, field(1, field(1, b"p")))
+    seed("feast_registry", "one-view", registry)
+    for kind in ("redis", "redis_cluster"):
+        store = f"{{type: redis, redis_type: {kind}, connection_string: 'h:1,ssl=true,password=$P'}}"
+        seed("feast_registry", kind, f"project: p\nregistry: {{path: r.db}}\nonline_store: {store}\n".encode())
+
+
 if __name__ == "__main__":
+    feast()
     questions()
     rows()
     files()

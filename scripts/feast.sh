@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feast in a Python environment of its own, pinned (scripts/feast/requirements.txt), under .cache/feast/: what the tests of
+# Feast in a Python environment of its own, pinned (scripts/tools/feast.txt), under .cache/feast/: what the tests of
 # Feast's Redis are compared with. Half a minute and 600 MB, once.
 #
 #   scripts/feast.sh fetch     install it if it is missing
@@ -7,7 +7,7 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PINS=$ROOT/scripts/feast/requirements.txt
+PINS=$ROOT/scripts/tools/feast.txt
 VENV=$ROOT/.cache/feast
 STAMP=$VENV/stamp
 
@@ -24,7 +24,7 @@ fetch() {
   "$ROOT/scripts/python.sh" -m venv "$VENV" >&2 ||
     die "no virtual environment can be made: install Python's venv package (Debian: python3.11-venv)"
   "$VENV/bin/python" -m pip install --quiet --no-deps --retries 10 -r "$PINS" >&2 ||
-    die "pip could not install scripts/feast/requirements.txt (its message is above): is the package index reachable?"
+    die "pip could not install scripts/tools/feast.txt (its message is above): is the package index reachable?"
   wanted_stamp >"$STAMP"
 }
 

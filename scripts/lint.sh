@@ -11,9 +11,9 @@ python_lint() {
   local ruff
   ruff=$(tool ruff)
   "$ruff" check --no-cache models scripts
-  "$ruff" check --no-cache --config models/ruff.toml crates/gateway/tests/contract
+  "$ruff" check --no-cache --config models/ruff.toml crates/gateway/tests/contract crates/features/tests/feast
   "$ruff" format --no-cache --check models scripts
-  "$ruff" format --no-cache --check --config models/ruff.toml crates/gateway/tests/contract
+  "$ruff" format --no-cache --check --config models/ruff.toml crates/gateway/tests/contract crates/features/tests/feast
 }
 
 shell_syntax() {

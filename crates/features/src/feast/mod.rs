@@ -24,3 +24,18 @@ pub(crate) use hash::{FeastHash, FeastRead, reads};
 pub use inspect::{FeastField, FeastReadError, FeastRow};
 pub(crate) use registry::{FeastFeature, FeastView};
 pub use repository::{FeastProblem, FeastRepository, Reloaded};
+
+/// Reads the bytes of a field in every way that there is. For the fuzz target.
+#[doc(hidden)]
+pub fn fuzz_field(bytes: &[u8]) {
+    use crate::value::{Dtype, Scalar};
+    let _ = value::decode_time(bytes);
+    let Ok(Some(stored)) = value::decode(bytes) else {
+        return;
+    };
+    stored.to_json();
+    for of in Scalar::ALL {
+        let _ = stored.clone().into_feature(Dtype::from(of));
+        let _ = stored.clone().into_feature(Dtype::List { of, length: 3 });
+    }
+}

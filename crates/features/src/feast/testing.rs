@@ -5,9 +5,12 @@ use super::proto;
 /// A column: its name, the number of its type, and its length if it is a vector.
 pub(crate) type Column<'c> = (&'c str, i32, i32);
 
+/// A view: its name, join keys with the numbers of their types, and features.
+pub(crate) type ViewOf<'c> = (&'c str, &'c [(&'c str, i32)], &'c [Column<'c>]);
+
 /// A registry of project `p`: views with their join keys and features, and the on-demand view
 /// `computed`. Every view has a ttl of a day.
-pub(crate) fn registry(views: &[(&str, &[(&str, i32)], &[Column<'_>])]) -> proto::Registry {
+pub(crate) fn registry(views: &[ViewOf<'_>]) -> proto::Registry {
     let column = |(name, value_type, vector_length): Column<'_>| proto::FeatureSpec {
         name: name.to_owned(),
         value_type,

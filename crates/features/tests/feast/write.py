@@ -27,6 +27,7 @@ from feast.types import (
     Bool,
     Bytes,
     Decimal,
+    FeastType,
     Float32,
     Float64,
     Int32,
@@ -39,6 +40,7 @@ from feast.types import (
     UnixTimestamp,
     Uuid,
 )
+from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis
 
 PROJECT = "shop"
@@ -55,7 +57,8 @@ CARD = Entity(name="card", join_keys=["card_id"])
 MERCHANT = Entity(name="merchant", join_keys=["Merchant"], value_type=ValueType.INT64)
 
 
-def fields(**types):
+def fields(**types: FeastType) -> list[Field]:
+    """Fields by name."""
     return [Field(name=name, dtype=dtype) for name, dtype in types.items()]
 
 
@@ -81,7 +84,7 @@ RICH = {
 }
 
 
-def rows():
+def rows() -> dict[str, list[tuple[dict, dt.datetime, dict]]]:
     """Rows of each pushed view, in the order in which they are pushed."""
     full = {
         "i64": -(2**63),
@@ -93,7 +96,16 @@ def rows():
         "blob": b"\x00\xff",
         "seen": AT,
     }
-    zero = {"i64": 0, "i32": 0, "f64": -0.0, "f32": 0.0, "text": "", "flag": False, "blob": b"", "seen": dt.datetime(1970, 1, 1, tzinfo=dt.UTC)}
+    zero = {
+        "i64": 0,
+        "i32": 0,
+        "f64": -0.0,
+        "f32": 0.0,
+        "text": "",
+        "flag": False,
+        "blob": b"",
+        "seen": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
+    }
     null = dict.fromkeys(SCALARS) | {"text": "the others are null"}
     lists = {
         "i64s": [11, -12, 2**63 - 1],
@@ -139,18 +151,33 @@ def rows():
     }
 
 
-def pushed(name, entities, schema, ttl, folder):
-    source = PushSource(name=f"{name}_push", batch_source=FileSource(path=str(folder / f"{name}.parquet"), timestamp_field="event_timestamp"))
+def pushed(
+    name: str, entities: list[Entity], schema: list[Field], ttl: dt.timedelta | None, folder: Path
+) -> FeatureView:
+    """A view that rows are pushed to."""
+    source = PushSource(
+        name=f"{name}_push",
+        batch_source=FileSource(path=str(folder / f"{name}.parquet"), timestamp_field="event_timestamp"),
+    )
     return FeatureView(name=name, entities=entities, ttl=ttl, schema=schema, source=source)
 
 
-def materialized(name, entities, schema, ttl, folder, frame):
+def materialized(
+    name: str, entities: list[Entity], schema: list[Field], ttl: dt.timedelta, folder: Path, frame: pd.DataFrame
+) -> FeatureView:
+    """A view of a table of rows."""
     path = folder / f"{name}.parquet"
     frame.to_parquet(path)
-    return FeatureView(name=name, entities=entities, ttl=ttl, schema=schema, source=FileSource(path=str(path), timestamp_field="event_timestamp"))
+    return FeatureView(
+        name=name,
+        entities=entities,
+        ttl=ttl,
+        schema=schema,
+        source=FileSource(path=str(path), timestamp_field="event_timestamp"),
+    )
 
 
-def repository(folder, later):
+def repository(folder: Path, later: bool) -> list:
     """Everything that is applied; `later` adds a feature that no row has."""
     user_key = fields(user_id=String)
     more = fields(later=Int64) if later else []
@@ -158,7 +185,13 @@ def repository(folder, later):
         pushed("user_scalars", [USER], user_key + fields(**SCALARS) + more, DAY, folder),
         pushed("user_lists", [USER], user_key + fields(**LISTS), DAY * 365, folder),
         pushed("user_rich", [USER], user_key + fields(**RICH), None, folder),
-        pushed("card_merchant", [CARD, MERCHANT], fields(card_id=String, Merchant=Int64, n=Int64, total=Float64), DAY, folder),
+        pushed(
+            "card_merchant",
+            [CARD, MERCHANT],
+            fields(card_id=String, Merchant=Int64, n=Int64, total=Float64),
+            DAY,
+            folder,
+        ),
         pushed("store_counts", [STORE], fields(store_id=Int32, n=Int64), dt.timedelta(0), folder),
     ]
     frame = pd.DataFrame(
@@ -169,7 +202,11 @@ def repository(folder, later):
             "event_timestamp": [NOW - dt.timedelta(hours=2), NOW - DAY * 10, NOW - dt.timedelta(microseconds=1500)],
         }
     )
-    views.append(materialized("driver_stats", [DRIVER], fields(driver_id=Int64, trips=Int64, rating=Float32), DAY * 3, folder, frame))
+    views.append(
+        materialized(
+            "driver_stats", [DRIVER], fields(driver_id=Int64, trips=Int64, rating=Float32), DAY * 3, folder, frame
+        )
+    )
     frame = pd.DataFrame({"rate": [1.08], "event_timestamp": [NOW - dt.timedelta(hours=1)]})
     views.append(materialized("globals", [], fields(rate=Float64), DAY, folder, frame))
     hidden = pushed("not_online", [USER], user_key + fields(n=Int64), DAY, folder)
@@ -189,17 +226,19 @@ def repository(folder, later):
             batch_source=FileSource(path=str(folder / "user_stream.parquet"), timestamp_field="event_timestamp"),
         ),
     )
-    def user_stream(frame):
+    def user_stream(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
 
-    @on_demand_feature_view(sources=[views[0], RequestSource(name="sent", schema=fields(amount=Float64))], schema=fields(ratio=Float64))
-    def computed(frame):
+    @on_demand_feature_view(
+        sources=[views[0], RequestSource(name="sent", schema=fields(amount=Float64))], schema=fields(ratio=Float64)
+    )
+    def computed(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"ratio": frame["amount"] / frame["f64"]})
 
     return [USER, DRIVER, STORE, CARD, MERCHANT, *views, hidden, disabled, user_stream, computed]
 
 
-def show(value):
+def show(value: Value) -> object:
     """A value as JSON: the same form as Gavel's."""
     kind = value.WhichOneof("val")
     if kind is None or kind == "null_val":
@@ -207,7 +246,8 @@ def show(value):
     return plain(getattr(value, kind), kind)
 
 
-def plain(value, kind=""):
+def plain(value: object, kind: str = "") -> object:
+    """What a field of a Value holds, as JSON."""
     if isinstance(value, Value):
         return show(value)
     if isinstance(value, bytes):
@@ -227,13 +267,22 @@ def plain(value, kind=""):
     return [plain(entry) for entry in value.val]
 
 
-KEY_FIELDS = {"user_id": "string_val", "card_id": "string_val", "driver_id": "int64_val", "Merchant": "int64_val", "store_id": "int32_val", "__dummy_id": "string_val"}
+KEY_FIELDS = {
+    "user_id": "string_val",
+    "card_id": "string_val",
+    "driver_id": "int64_val",
+    "Merchant": "int64_val",
+    "store_id": "int32_val",
+    "__dummy_id": "string_val",
+}
 
 
-def expected(store, redis, view, entity):
+def expected(store: FeatureStore, redis: Redis, view: FeatureView, entity: dict) -> dict:
     """What Feast reads, and what of it is absent or null, which Feast does not say."""
     keys = entity or {"__dummy_id": ""}
-    key = EntityKey(join_keys=list(keys), entity_values=[Value(**{KEY_FIELDS[name]: value}) for name, value in keys.items()])
+    key = EntityKey(
+        join_keys=list(keys), entity_values=[Value(**{KEY_FIELDS[name]: value}) for name, value in keys.items()]
+    )
     hash_key = _redis_key(PROJECT, key, 3)
     names = [field.name for field in view.features if field.name not in keys]
     answer = store.get_online_features([f"{view.name}:{name}" for name in names], [entity or {"any": 1}]).proto
@@ -253,15 +302,14 @@ def expected(store, redis, view, entity):
     time = redis.hget(hash_key, f"_ts:{view.name}")
     micros = None
     if time is not None:
-        from google.protobuf.timestamp_pb2 import Timestamp
-
         parsed = Timestamp()
         parsed.ParseFromString(time)
         micros = parsed.seconds * 1_000_000 + parsed.nanos // 1000
     return {"view": view.name, "entity": entity, "event_time_us": micros, "features": features}
 
 
-def main():
+def main() -> None:
+    """Build, write, and say what is stored."""
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("redis", help="HOST:PORT")
@@ -277,7 +325,9 @@ def main():
     store.apply(repository(folder, later=False))
     for name, all_rows in rows().items():
         for entity, time, values in all_rows:
-            frame = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in {**entity, **values}.items()})
+            frame = pd.DataFrame(
+                {name: pd.Series([value], dtype=object) for name, value in {**entity, **values}.items()}
+            )
             frame["event_timestamp"] = [time]
             store.push(f"{name}_push", frame, to=PushMode.ONLINE)
     store.materialize(NOW - DAY * 60, NOW + DAY, feature_views=["driver_stats", "globals"])
@@ -289,7 +339,9 @@ def main():
     asked += [("globals", {}), ("user_scalars", {"user_id": "nobody"}), ("user_rich", {"user_id": "nobody"})]
     unique = list({json.dumps(pair): pair for pair in asked}.values())
     out = [expected(store, redis, views[name], entity) for name, entity in unique]
-    (folder / "expected.json").write_text(json.dumps({"now_us": int(NOW.timestamp()) * 1_000_000, "rows": out}, indent=1))
+    (folder / "expected.json").write_text(
+        json.dumps({"now_us": int(NOW.timestamp()) * 1_000_000, "rows": out}, indent=1)
+    )
 
 
 if __name__ == "__main__":

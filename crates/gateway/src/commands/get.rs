@@ -15,12 +15,8 @@ use gateway::{
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     /// The decision whose features are meant.
-    #[arg(
-        long,
-        required_unless_present = "feast",
-        default_value_if("feast", clap::builder::ArgPredicate::IsPresent, "")
-    )]
-    decision: String,
+    #[arg(long, required_unless_present = "feast")]
+    decision: Option<String>,
     #[command(flatten)]
     feast: Feast,
     /// An entity's key; once for each entity of the decision.
@@ -48,15 +44,16 @@ pub(crate) async fn run(
     if get.feast.feast.is_some() {
         return get.feast.run(&get.entities, store_url, get.json).await;
     }
+    let decision = get.decision.unwrap_or_default();
     let asked = Asked {
         entities: get.entities,
         inputs: get.inputs,
         at: get.at,
     };
-    let (definition, catalog, plan) = inspect::plan(config, &get.decision, report)?;
+    let (definition, catalog, plan) = inspect::plan(config, &decision, report)?;
     let store = Store::open_for(&config.store_url, &catalog).map_err(|error| match error {
         StoreError::Locked { .. } => {
-            let url = inspect::url(config.server.admin_listen, &get.decision, &asked);
+            let url = inspect::url(config.server.admin_listen, &decision, &asked);
             Failure(format!(
                 "{error}. If a gateway has it open, ask that one: curl '{url}'"
             ))

@@ -119,7 +119,7 @@ fn views_of_the_project_with_their_keys_types_and_ages() {
     assert_eq!(everywhere.join_keys, []);
     assert_eq!(everywhere.ttl_micros, None);
     let driver_id = ("driver_id".to_owned(), KeyType::Int64);
-    assert_eq!(old.join_keys, [driver_id.clone()]);
+    assert_eq!(old.join_keys, plain.join_keys);
     assert_eq!(plain.join_keys, [driver_id]);
     assert_eq!(plain.stored_name, "plain");
     assert_eq!(plain.ttl_micros, None);

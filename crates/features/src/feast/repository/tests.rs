@@ -9,9 +9,8 @@ use crate::feast::{proto, testing};
 
 /// A registry with one view for each name.
 fn registry(names: &[&'static str]) -> Vec<u8> {
-    let view = |name: &&'static str| -> (&str, &[(&str, i32)], &[testing::Column<'_>]) {
-        (name, &[("id", 2)], &[("x", 4, 0)])
-    };
+    let view =
+        |name: &&'static str| -> testing::ViewOf<'static> { (name, &[("id", 2)], &[("x", 4, 0)]) };
     let views: Vec<_> = names.iter().map(view).collect();
     testing::registry(&views).encode_to_vec()
 }
