@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     from: Start,
     /// A file of events and their type: events.jsonl=payment; - is standard input. May be given
     /// several times: read one after the other.
-    #[arg(long, value_name = "FILE[=TYPE]", value_parser = file)]
+    #[arg(long, value_name = "FILE[=TYPE]", value_parser = file, allow_hyphen_values = true)]
     file: Vec<FileSource>,
     /// How events are written down; in a protobuf file each message is behind its length.
     #[arg(long, value_enum, default_value = "json")]

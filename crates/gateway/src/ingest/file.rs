@@ -10,7 +10,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Stdin, stdin},
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use features::{Store, events::EventType};
@@ -36,6 +36,9 @@ const BATCH_EVENTS: usize = 1000;
 const BATCH_BYTES: u64 = 4 << 20;
 /// How much of what was read last is compared when reading goes on.
 const TAIL_BYTES: u64 = 4096;
+
+/// How long a store that is down is left alone.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// A file, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +118,11 @@ impl Files {
                 let input = Input::Standard(BufReader::new(stdin()));
                 on_a_thread(reading(input, None, source(&once), 0)).await?;
             } else {
-                let (input, name, source, offset) = self.open(&path).await?;
+                let opening = stop.run_until_cancelled(self.open(&path, before));
+                let Some(opened) = opening.await else {
+                    break;
+                };
+                let (input, name, source, offset) = opened?;
                 on_a_thread(reading(input, Some(name), source, offset)).await?;
             }
             before += size(&path);
@@ -127,7 +134,7 @@ impl Files {
     }
 
     /// Opens a file where it was left.
-    async fn open(&self, path: &Path) -> Result<(Input, Arc<str>, u64, u64), Failure> {
+    async fn open(&self, path: &Path, before: u64) -> Result<(Input, Arc<str>, u64, u64), Failure> {
         let failed = |error: io::Error| Failure(format!("cannot read {}: {error}", path.display()));
         let canonical = path.canonicalize().map_err(failed)?;
         let mut input = BufReader::new(File::open(path).map_err(failed)?);
@@ -136,8 +143,7 @@ impl Files {
         let identity = format!("file\0{}\0{first:x?}", canonical.display());
         let source = source(&identity);
         let name: Arc<str> = format!("ingest:file:{source:016x}").into();
-        let note = self.store.read_note(&name).await;
-        let note = note.map_err(|error| Failure(error.to_string()))?;
+        let note = self.note(&name).await;
         let progress = note.and_then(|note| serde_json::from_slice::<Progress>(&note).ok());
         let progress = progress.unwrap_or_default();
         if progress.offset > 0 {
@@ -151,10 +157,30 @@ impl Files {
             }
             tracing::info!(file = %path.display(), byte = progress.offset, "going on where it was left");
         }
+        self.observed.done_bytes(before + progress.offset);
         input
             .seek(SeekFrom::Start(progress.offset))
             .map_err(failed)?;
         Ok((Input::File(input), name, source, progress.offset))
+    }
+}
+
+impl Files {
+    /// A note of the store, which is waited for.
+    async fn note(&self, name: &str) -> Option<Vec<u8>> {
+        let mut said = false;
+        loop {
+            match self.store.read_note(name).await {
+                Ok(note) => return note,
+                Err(error) => {
+                    if !said {
+                        said = true;
+                        tracing::warn!("{error}; waiting for it, nothing is lost");
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
     }
 }
 

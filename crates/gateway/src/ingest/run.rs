@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use broker::{Options, Producer, Start, Subscription};
+use broker::{Producer, Start, Subscription};
 use features::{Store, events::EventType};
 use tokio::{net::TcpListener, sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;

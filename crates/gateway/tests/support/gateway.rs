@@ -143,11 +143,22 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
+        self.spawn_words(&["serve"])
+    }
+
+    /// Starts `gavel` with these words; what it says goes to the end of the log.
+    pub(crate) fn spawn_words(&self, words: &[&str]) -> Child {
         let log = File::options().create(true).append(true).open(self.log());
         let log = log.unwrap();
-        let mut command = self.command(&["serve"]);
+        let mut command = self.command(words);
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.spawn().unwrap()
+    }
+
+    /// Everything that was said so far by what was started with this.
+    pub(crate) fn said(&self) -> String {
+        let log = fs::read(self.log()).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Serves, and waits until `/readyz` says so.
@@ -229,8 +240,7 @@ impl Gateway {
     )]
     pub(crate) fn log(&self) -> String {
         std::thread::sleep(std::time::Duration::from_millis(500));
-        let log = fs::read(self.setup.log()).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        self.setup.said()
     }
 
     /// Resident memory, in bytes.
@@ -240,6 +250,12 @@ impl Gateway {
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
         let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
         kib.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Kills it, SIGKILL, and gives back what it was started with, its store included.
+    pub(crate) async fn kill(mut self) -> Setup {
+        self.child.kill().await.unwrap();
+        self.setup
     }
 
     /// Asks it to end: SIGTERM.
