@@ -120,11 +120,9 @@ fn value(dtype: Dtype, text: &[u8]) -> Result<Option<Value>, Unreadable> {
         Dtype::Float64 => text.parse().ok().map(Value::Float64),
         // By way of a float64, as rows are loaded.
         Dtype::Float32 => text.parse().ok().map(|x: f64| Value::Float32(x as f32)),
-        Dtype::String | Dtype::List { .. } => {
-            let json: Result<serde_json::Value, _> = serde_json::from_str(text);
-            let json = json.map_err(|_| Unreadable)?;
-            Given::from(&json).value("", dtype).ok()
-        }
+        Dtype::String | Dtype::List { .. } => serde_json::from_str(text)
+            .ok()
+            .and_then(|json: serde_json::Value| Given::from(&json).value("", dtype).ok()),
     };
     value.map(Some).ok_or(Unreadable)
 }
