@@ -52,8 +52,9 @@ impl Given<'_> {
     /// The value, of exactly this type but for a list's length. Whole numbers are floats too; floats
     /// are never whole numbers, and nothing is made of text that is typed as text.
     ///
-    /// The error is a sentence that begins with `name`.
-    pub(crate) fn value(&self, name: &str, dtype: Dtype) -> Result<Value, String> {
+    /// # Errors
+    /// A sentence that begins with `name`.
+    pub fn value(&self, name: &str, dtype: Dtype) -> Result<Value, String> {
         let value = match (dtype, self) {
             (Dtype::Bool, Given::Bool(value)) => Some(Value::Bool(*value)),
             (Dtype::Int64, Given::Int(value)) => Some(Value::Int64(*value)),

@@ -36,6 +36,19 @@ impl Paths {
         node.slots.push(slot);
     }
 
+    /// The slots of the value at a dotted path; none for a path that nobody named.
+    pub(crate) fn slots(&self, path: &str) -> &[usize] {
+        let mut node = self;
+        for key in path.split('.') {
+            let mut children = node.children.iter();
+            match children.find(|(known, _)| **known == *key) {
+                Some((_, child)) => node = child,
+                None => return &[],
+            }
+        }
+        &node.slots
+    }
+
     /// Reads a JSON object. Slots of values that are not there stay as they are.
     pub(crate) fn read<'d>(
         &self,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! JSON bytes ── json ──► raw values by field ┐
+//! rows of a table ── flat ──► the same ───────┤
 //! protobuf fields (the caller decodes) ──────┴─ types, time, entity ──► Event ──► windows::State
 //! ```
 //! Reading keeps only the fields that the type names. An event that can't be counted is an
@@ -11,6 +12,7 @@
 //! What is not here: where events come from, and what becomes of them (`windows`).
 
 mod error;
+mod flat;
 mod json;
 mod raw;
 mod time;
