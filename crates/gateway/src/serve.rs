@@ -77,7 +77,7 @@ impl Service {
             pressure: Arc::new(Pressure::default()),
             clients: Clients::new(&config.clients),
             telemetry: Telemetry::new(),
-            log: DecisionLog::start(&config.decision_log)?,
+            log: DecisionLog::start(&config.decision_log, &config.kafka)?,
             max_body_bytes: config.server.max_body_bytes,
         };
         Ok(Self {

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     onnxruntime: Option<PathBuf>,
     /// The folder of the decision log; "" keeps no decision.
     #[arg(long, env = "GAVEL_DECISION_LOG", global = true)]
-    decision_log: Option<PathBuf>,
+    decision_log: Option<String>,
     /// The form of log lines.
     #[arg(long, env = "GAVEL_LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
@@ -87,7 +87,7 @@ impl Settings {
         config.models.config_name = self.model_config_name.or(config.models.config_name);
         config.models.onnxruntime = self.onnxruntime.or(config.models.onnxruntime);
         if let Some(directory) = self.decision_log {
-            config.decision_log.set_directory(directory);
+            config.decision_log.set_directory(directory.into());
         }
         set(&mut config.log.format, self.log_format);
         set(&mut config.log.level, self.log_level);

@@ -28,6 +28,8 @@ pub struct DecisionLogConfig {
     pub sample: f64,
     /// By which entity decisions are told apart for that; `None` is the decision's first.
     pub sample_by: Option<String>,
+    /// The Kafka topic that records go to as well.
+    pub topic: Option<String>,
 }
 
 impl Default for DecisionLogConfig {
@@ -41,6 +43,7 @@ impl Default for DecisionLogConfig {
             segment_age: Duration::from_secs(3600),
             sample: 1.0,
             sample_by: None,
+            topic: None,
         }
     }
 }
@@ -99,6 +102,9 @@ impl DecisionLogConfig {
             }
         }
         self.sample_by = table.string("sample_by", p).map(|by| by.value);
+        let mut kafka = table.table("kafka", p);
+        self.topic = kafka.string("topic", p).map(|topic| topic.value);
+        kafka.finish(p);
         table.finish(p);
     }
 }
@@ -134,7 +140,7 @@ mod tests {
     fn sizes_ages_and_shares_are_read_with_their_units() {
         let (config, problems) = read(
             "[decision_log]\ndirectory = '/var/log/decisions'\nmax_bytes = '2GiB'\nsegment_bytes = '1 MiB'\n\
-             segment_age = '5m'\nsample = 0.25\nsample_by = 'card_id'\n",
+             segment_age = '5m'\nsample = 0.25\nsample_by = 'card_id'\nkafka.topic = 'decisions'\n",
         );
         assert!(problems.is_empty(), "{problems:?}");
         let expected = DecisionLogConfig {
@@ -146,6 +152,7 @@ mod tests {
             segment_age: Duration::from_secs(300),
             sample: 0.25,
             sample_by: Some("card_id".into()),
+            topic: Some("decisions".into()),
         };
         assert_eq!(config, expected);
     }

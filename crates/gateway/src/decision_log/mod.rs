@@ -1,8 +1,8 @@
 //! Each decision is kept: what was asked, what the model saw, what it said.
 //!
 //! ```text
-//!  ingress::decide ── keep ──► in the sample, degraded or late? ──► queue ──► writer's thread ──► segments
-//!     moves the row             else: sampled_out                    │ full: dropped_full          │ disk: failed
+//!  ingress::decide ── keep ──► in the sample, degraded or late? ──► queue ──► writer's thread ─┬─► segments
+//!     moves the row             else: sampled_out                    │ full: dropped_full       └─► a Kafka topic
 //! ```
 //! The path hands over what it owns and goes on: it encodes nothing, waits for nothing and wakes nobody.
 //! The writer looks into the queue by itself, twenty times a second.
@@ -15,6 +15,7 @@ mod read;
 mod sample;
 mod sink;
 mod table;
+mod topic;
 
 use std::{sync::Arc, time::Duration};
 

@@ -19,6 +19,7 @@ use super::{
     entry::{Entry, micros_since_epoch},
     sample::Sample,
     sink::{Counters, Sink},
+    topic::Topic,
 };
 use crate::{answer::Answer, config::DecisionLogConfig, serve::Failure};
 
@@ -39,6 +40,7 @@ struct Writing {
     queue: SyncSender<Box<Entry>>,
     sample: Sample,
     counters: Counters,
+    topic: Option<Topic>,
     stop: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -49,12 +51,12 @@ impl DecisionLog {
         Self::default()
     }
 
-    /// Keeps decisions as `config` says.
+    /// Keeps decisions as `config` says; `kafka` is where a topic is.
     ///
     /// # Errors
     /// The folder cannot be written to and was named by somebody. When it is the default one, that
     /// is said in the process's log, and records are lost until it can be.
-    pub fn start(config: &DecisionLogConfig) -> Result<Self, Failure> {
+    pub fn start(config: &DecisionLogConfig, kafka: &broker::Options) -> Result<Self, Failure> {
         if !config.enabled {
             return Ok(Self::off());
         }
@@ -66,7 +68,10 @@ impl DecisionLog {
         };
         let counters = Counters::new();
         let writer = LogWriter::new(options).map_err(|error| Failure(error.to_string()))?;
-        let mut sink = Sink::new(writer, counters.clone());
+        let topic = config.topic.as_deref();
+        let topic = topic.map(|topic| Topic::open(topic, config.sample_by.clone(), kafka));
+        let topic = topic.transpose()?;
+        let mut sink = Sink::new(writer, topic.clone(), counters.clone());
         if let Err(error) = sink.prepare() {
             let hint = "make it writable, name another with --decision-log, or turn the log off with --decision-log \"\"";
             if config.is_named {
@@ -74,12 +79,13 @@ impl DecisionLog {
             }
             tracing::warn!(hint, "{error}; decisions are not kept until it can");
         }
-        let (log, entries) = Self::queued(
+        let (mut log, entries) = Self::queued(
             QUEUE,
             Sample::new(config.sample, config.sample_by.clone()),
             counters,
         );
-        if let Some(writing) = &log.writing {
+        if let Some(writing) = &mut log.writing {
+            writing.topic = topic;
             let stop = Arc::clone(&writing.stop);
             let thread = thread::Builder::new()
                 .name("decision-log".into())
@@ -98,6 +104,7 @@ impl DecisionLog {
             queue,
             sample,
             counters,
+            topic: None,
             stop: Arc::new(AtomicBool::new(false)),
             thread: Mutex::new(None),
         };
@@ -138,8 +145,12 @@ impl DecisionLog {
             return;
         };
         thread.thread().unpark();
-        if tokio::task::spawn_blocking(|| thread.join()).await.is_err() {
+        let joined = tokio::task::spawn_blocking(|| thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the decision log's thread has panicked");
+        }
+        if let Some(topic) = &writing.topic {
+            topic.flush().await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use decision_log::{LogWriter, OpenError, WriteError, Written};
 use metrics::{Counter, counter, describe_counter, describe_gauge};
 
-use super::entry::Entry;
+use super::{entry::Entry, topic::Topic};
 
 /// What becomes of records, counted.
 #[derive(Clone, Debug)]
@@ -50,15 +50,17 @@ impl Counters {
 #[derive(Debug)]
 pub(super) struct Sink {
     writer: LogWriter,
+    topic: Option<Topic>,
     counters: Counters,
     /// It failed when it was last tried, which has been said.
     failing: bool,
 }
 
 impl Sink {
-    pub(super) fn new(writer: LogWriter, counters: Counters) -> Self {
+    pub(super) fn new(writer: LogWriter, topic: Option<Topic>, counters: Counters) -> Self {
         Self {
             writer,
+            topic,
             counters,
             failing: false,
         }
@@ -73,7 +75,11 @@ impl Sink {
 
     /// Takes an entry, and writes if there is enough.
     pub(super) fn take(&mut self, entry: Entry, now_us: i64) {
-        if !self.writer.push(&entry.into_record(), now_us) {
+        let record = entry.into_record();
+        if let Some(topic) = &mut self.topic {
+            topic.send(&record);
+        }
+        if !self.writer.push(&record, now_us) {
             self.counters.failed.increment(1);
             tracing::warn!("a record of the decision log is larger than 64 MiB and is not kept");
         }
@@ -83,6 +89,7 @@ impl Sink {
     /// Writes what has waited long enough.
     pub(super) fn tick(&mut self, now_us: i64) {
         if self.writer.is_due(now_us) {
+            self.topic.as_mut().map(Topic::count_failures);
             let written = self.writer.write(now_us);
             self.count(written);
         }
@@ -90,6 +97,7 @@ impl Sink {
 
     /// Writes all that is left and closes the segment.
     pub(super) fn close(&mut self, now_us: i64) {
+        self.topic.as_mut().map(Topic::count_failures);
         let written = self.writer.close(now_us);
         self.count(written);
     }

@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
+use broker::{Consumer, Delivery, Options, Start, Subscription};
 use serde_json::Value;
-use tokio::time::sleep;
+use testkit::Kafka;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::support::{
+    PATIENCE,
     ask::turn,
     eventually, files,
     gateway::{Gateway, Setup},
@@ -96,13 +99,16 @@ async fn a_decision_is_kept_as_it_was_made() {
     assert_eq!(record["entities"], payment["entities"]);
     assert_eq!(record["inputs"], payment["inputs"]);
     assert_eq!(record["skipped"]["primary"], "not_ready");
-    assert_eq!(record["budget_us"], 95_000);
+    assert_eq!(record["budget_us"], 50_000);
     assert_eq!(record["late"], false);
-    assert!(record["features"]["amount_log"].is_f64(), "{record}");
+    assert!(
+        record["features"]["amount_over_card_mean"].is_f64(),
+        "{record}"
+    );
     assert_eq!(record["tensors"]["features"]["dtype"], "FP32");
     let told = gateway.setup().run(&["log", "show"]).await;
     assert!(
-        told.said.contains("amount_log") && told.said.contains("r1"),
+        told.said.contains("amount_over_card_mean") && told.said.contains("r1"),
         "{}",
         told.said
     );
@@ -265,20 +271,15 @@ async fn on_a_full_disk_decisions_go_on_and_what_is_lost_is_counted_and_said_onc
         .files_of_at_most(16);
     let gateway = setup.start().await;
     let mut made = 0;
-    // A block a second, of a kilobyte and more.
-    eventually("the disk is full", async || {
+    // A block a second, of some kilobytes.
+    while outcomes(&gateway, "failed").await == 0.0 {
+        assert!(made < 20_000, "the disk is never full");
         for _ in 0..40 {
             made += 1;
-            gateway
-                .decide(&payment(
-                    &format!("payment {made}"),
-                    &format!("card {}", made * 7919),
-                ))
-                .await;
+            let payment = payment(&format!("payment {made}"), &format!("card {}", made * 7919));
+            gateway.decide(&payment).await;
         }
-        (outcomes(&gateway, "failed").await > 0.0).then_some(())
-    })
-    .await;
+    }
     sleep(Duration::from_millis(1200)).await;
     let (written, failed) = (
         outcomes(&gateway, "written").await,
@@ -300,6 +301,54 @@ async fn on_a_full_disk_decisions_go_on_and_what_is_lost_is_counted_and_said_onc
         "cut back to what is whole: {}",
         listed.said
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_go_to_kafka_as_well_and_an_absent_broker_costs_nobody_anything() {
+    let _turn = turn().lock().await;
+    let kafka = Kafka::start();
+    let config = |brokers: &str| {
+        format!("[kafka]\nbrokers = '{brokers}'\n[decision_log]\nkafka.topic = 'decisions'\n")
+    };
+    let gateway = Setup::new().config(&config(&kafka.brokers())).start().await;
+    for i in 0..30 {
+        gateway.decide(&payment(&i.to_string(), &format!("card-{}", i % 3))).await;
+    }
+    let setup = gateway.stop().await;
+    let logged = records(&setup).await;
+
+    let options = Options::new(&kafka.brokers(), BTreeMap::new()).unwrap();
+    let subscription = Subscription {
+        group: "test".into(),
+        topics: vec!["decisions".into()],
+        start: Start::Earliest,
+    };
+    let mut consumer = Consumer::open(&options, &subscription).await.unwrap();
+    let until = Instant::now() + PATIENCE;
+    let mut messages = Vec::new();
+    while messages.len() < 30 {
+        let delivery = timeout_at(until, consumer.next()).await.expect("all decisions in time");
+        if let Delivery::Records(records) = delivery {
+            messages.extend(records.into_iter().map(|record| {
+                let json: Value = serde_json::from_slice(&record.payload).unwrap();
+                let key = record.key.unwrap();
+                assert_eq!(json["entities"]["card_id"], *String::from_utf8_lossy(&key));
+                json
+            }));
+        }
+    }
+    let by_id = |records: Vec<Value>| -> BTreeMap<String, Value> {
+        let records = records.into_iter();
+        records.map(|record| (record["id"].to_string(), record)).collect()
+    };
+    assert_eq!(by_id(messages), by_id(logged), "the same as in the segments");
+
+    let gateway = setup.config(&config("127.0.0.1:1")).start().await;
+    for i in 30..40 {
+        gateway.decide(&payment(&i.to_string(), "c")).await;
+    }
+    let setup = gateway.stop().await;
+    assert_eq!(records(&setup).await.len(), 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

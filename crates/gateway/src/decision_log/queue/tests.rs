@@ -105,7 +105,7 @@ fn read_all(directory: &Path) -> Vec<decision_log::Record> {
 #[tokio::test]
 async fn what_was_handed_over_before_the_end_is_on_disk_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    let log = DecisionLog::start(&config(folder.path())).unwrap();
+    let log = DecisionLog::start(&config(folder.path()), &broker::Options::default()).unwrap();
     for i in 0..50 {
         log.keep(
             &answer(&format!("r{i}"), i % 2 == 0),
@@ -174,17 +174,17 @@ async fn a_folder_that_was_named_must_be_one_and_the_default_need_not() {
     let file = folder.path().join("taken");
     std::fs::write(&file, "").unwrap();
     let mut config = config(&file.join("log"));
-    let said = DecisionLog::start(&config).unwrap_err().to_string();
+    let said = DecisionLog::start(&config, &broker::Options::default()).unwrap_err().to_string();
     assert!(
         said.contains("taken/log") && said.contains("--decision-log"),
         "{said}"
     );
     config.is_named = false;
-    let log = DecisionLog::start(&config).unwrap();
+    let log = DecisionLog::start(&config, &broker::Options::default()).unwrap();
     log.keep(&answer("1", false), basis("c").await, false);
     log.close().await;
     std::fs::remove_file(&file).unwrap();
-    let log = DecisionLog::start(&config).unwrap();
+    let log = DecisionLog::start(&config, &broker::Options::default()).unwrap();
     log.keep(&answer("2", false), basis("c").await, false);
     log.close().await;
     assert_eq!(read_all(&config.directory).len(), 1);
@@ -198,7 +198,7 @@ async fn a_log_that_is_off_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
     config.enabled = false;
-    let log = DecisionLog::start(&config).unwrap();
+    let log = DecisionLog::start(&config, &broker::Options::default()).unwrap();
     log.keep(&answer("1", true), basis("c").await, true);
     log.close().await;
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
