@@ -94,6 +94,24 @@ def rows() -> None:
     seed("stored_row", "one", struct.pack("<q", -(2**63)) + b"\0\1")
 
 
+def segments() -> None:
+    """What a block of the decision log stores, after the number of its records: a schema and a record."""
+    text = lambda value: varint(len(value)) + value  # noqa: E731
+    fields = lambda *pairs: varint(len(pairs)) + b"".join(text(n) + text(t) for n, t in pairs)  # noqa: E731
+    schema = text(b"fraud") + fields((b"card_id", b"string")) + fields((b"amount", b"float64"))
+    schema += fields((b"card.a", b"float32"), (b"card.l", b"int64[2]"), (b"card.b", b"bool"))
+    schema += varint(1) + text(b"card") + varint(1) + text(b"fraud")
+    record = varint(2_000_000) + varint(4) + text(b"r1") + b"\x06" + text(b"1") + b"\x05" + struct.pack("<d", 1.5)
+    record += varint(95_000) + b"\x04" + struct.pack("<f", float("nan")) + b"\x27\x02\x03\x01\x03\x02" + b"\x32"
+    record += b"\x03" + varint(1) + varint(1) + text(b"x") + text(b"FP32") + text(b"\0\0\x80\x3f")
+    record += text(b"primary") + text(b"m") + text(b"1") + text(b"default") + struct.pack("<d", 0.25)
+    record += text(b"approve") + varint(1) + text(b"low") + varint(1) + text(b"a") + text(b"timeout")
+    record += varint(1) + text(b"total") + varint(300) + b"\x02"
+    seed("decision_segment", "one", b"\x01\x00" + schema + b"\x01\x00" + record)
+    seed("decision_segment", "two", b"\x02\x00" + schema + (b"\x01\x00" + record) * 2)
+    seed("decision_segment", "deep", b"\x01\x00" + schema + b"\x01\x00" + b"\x07\x01" * DEPTH)
+
+
 def files() -> None:
     copies("features_toml", "decisions/features.toml")
     copies("decision_toml", "decisions/fraud.toml")
@@ -142,4 +160,5 @@ if __name__ == "__main__":
     feast()
     questions()
     rows()
+    segments()
     files()

@@ -1,7 +1,7 @@
 //! From what the path hands over to a record of the log. Runs on the writer's thread.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
 
@@ -10,6 +10,10 @@ use features::Plan;
 
 use super::Basis;
 use crate::{answer::Answer, decision::Definition, tiers::Skipped};
+
+/// What every decision's timings name beside its tiers.
+static STAGES: LazyLock<[Arc<str>; 4]> =
+    LazyLock::new(|| ["total", "decode", "features", "policy"].map(Arc::from));
 
 /// A decision on its way into the log.
 #[derive(Debug)]
@@ -80,14 +84,14 @@ impl Entry {
             found: !features.view_missing(view),
             event_time_us: features.event_time_us(view),
         });
+        let [total, decode, features_stage, policy] = STAGES.clone();
         let stages = [
-            ("total", self.total),
-            ("decode", self.decode),
-            ("features", self.features),
+            (total, self.total),
+            (decode, self.decode),
+            (features_stage, self.features),
         ];
-        let stages = stages.map(|(stage, took)| (Arc::from(stage), took));
         let stages = stages.into_iter().chain(self.tiers);
-        let stages = stages.chain([(Arc::from("policy"), self.policy)]);
+        let stages = stages.chain([(policy, self.policy)]);
         Record {
             received_us: micros_since_epoch(self.received),
             as_of_us: micros_since_epoch(as_of),

@@ -317,7 +317,9 @@ async fn decisions_go_to_kafka_as_well_and_an_absent_broker_costs_nobody_anythin
     let setup = gateway.stop().await;
     let logged = records(&setup).await;
 
-    let options = Options::new(&kafka.brokers(), BTreeMap::new()).unwrap();
+    // A group is joined within half of its session timeout.
+    let short = [("session.timeout.ms".to_owned(), "6000".to_owned())];
+    let options = Options::new(&kafka.brokers(), short.into()).unwrap();
     let subscription = Subscription {
         group: "test".into(),
         topics: vec!["decisions".into()],
