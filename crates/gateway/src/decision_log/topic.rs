@@ -33,20 +33,24 @@ pub(super) struct Topic {
 
 impl std::fmt::Debug for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Topic").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Topic")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl Topic {
     /// No broker has to be there.
-    pub(super) fn open(name: &str, key: Option<String>, options: &Options) -> Result<Self, Failure> {
+    pub(super) fn open(
+        name: &str,
+        key: Option<String>,
+        options: &Options,
+    ) -> Result<Self, Failure> {
         describe_counter!(
             "gavel_decision_log_kafka_records_total",
             "Decisions handed to Kafka, by what became of them (queued, dropped_full, failed)."
         );
-        let outcome = |outcome: &'static str| {
-            counter!("gavel_decision_log_kafka_records_total", "outcome" => outcome)
-        };
+        let outcome = |outcome: &'static str| counter!("gavel_decision_log_kafka_records_total", "outcome" => outcome);
         Ok(Self {
             name: name.to_owned(),
             key,
@@ -61,7 +65,10 @@ impl Topic {
     /// Queues a record, or drops it when the broker does not take them as fast as they are made.
     pub(super) fn send(&mut self, record: &Record) {
         let key = self.key_of(record);
-        match self.producer.try_send(&self.name, key.as_deref(), json(record).as_bytes()) {
+        match self
+            .producer
+            .try_send(&self.name, key.as_deref(), json(record).as_bytes())
+        {
             Ok(()) => self.sent.increment(1),
             Err(broker::Full) => self.dropped_full.increment(1),
         }
@@ -73,7 +80,11 @@ impl Topic {
         let new = failures.records.saturating_sub(self.counted);
         if new > 0 && self.counted == 0 {
             let why = failures.last.as_deref();
-            tracing::error!(topic = self.name, why, "decisions did not reach Kafka; further ones are counted");
+            tracing::error!(
+                topic = self.name,
+                why,
+                "decisions did not reach Kafka; further ones are counted"
+            );
         }
         self.counted = failures.records;
         self.failed.increment(new);
@@ -82,7 +93,10 @@ impl Topic {
     /// Waits for what is queued, for a while.
     pub(super) async fn flush(&self) {
         if let Err(unflushed) = self.producer.flush(Instant::now() + FLUSH).await {
-            tracing::error!(topic = self.name, "{unflushed}: these decisions are lost to Kafka");
+            tracing::error!(
+                topic = self.name,
+                "{unflushed}: these decisions are lost to Kafka"
+            );
         }
     }
 

@@ -312,7 +312,9 @@ async fn decisions_go_to_kafka_as_well_and_an_absent_broker_costs_nobody_anythin
     };
     let gateway = Setup::new().config(&config(&kafka.brokers())).start().await;
     for i in 0..30 {
-        gateway.decide(&payment(&i.to_string(), &format!("card-{}", i % 3))).await;
+        gateway
+            .decide(&payment(&i.to_string(), &format!("card-{}", i % 3)))
+            .await;
     }
     let setup = gateway.stop().await;
     let logged = records(&setup).await;
@@ -329,7 +331,9 @@ async fn decisions_go_to_kafka_as_well_and_an_absent_broker_costs_nobody_anythin
     let until = Instant::now() + PATIENCE;
     let mut messages = Vec::new();
     while messages.len() < 30 {
-        let delivery = timeout_at(until, consumer.next()).await.expect("all decisions in time");
+        let delivery = timeout_at(until, consumer.next())
+            .await
+            .expect("all decisions in time");
         if let Delivery::Records(records) = delivery {
             messages.extend(records.into_iter().map(|record| {
                 let json: Value = serde_json::from_slice(&record.payload).unwrap();
@@ -341,9 +345,15 @@ async fn decisions_go_to_kafka_as_well_and_an_absent_broker_costs_nobody_anythin
     }
     let by_id = |records: Vec<Value>| -> BTreeMap<String, Value> {
         let records = records.into_iter();
-        records.map(|record| (record["id"].to_string(), record)).collect()
+        records
+            .map(|record| (record["id"].to_string(), record))
+            .collect()
     };
-    assert_eq!(by_id(messages), by_id(logged), "the same as in the segments");
+    assert_eq!(
+        by_id(messages),
+        by_id(logged),
+        "the same as in the segments"
+    );
 
     let gateway = setup.config(&config("127.0.0.1:1")).start().await;
     for i in 30..40 {

@@ -174,7 +174,9 @@ async fn a_folder_that_was_named_must_be_one_and_the_default_need_not() {
     let file = folder.path().join("taken");
     std::fs::write(&file, "").unwrap();
     let mut config = config(&file.join("log"));
-    let said = DecisionLog::start(&config, &broker::Options::default()).unwrap_err().to_string();
+    let said = DecisionLog::start(&config, &broker::Options::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         said.contains("taken/log") && said.contains("--decision-log"),
         "{said}"
