@@ -1,6 +1,6 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models coverage fuzz bench bench-quick bench-agree chaos profile clean-run
+.PHONY: help run test test-deps lint check models replay coverage fuzz bench bench-quick bench-agree chaos profile clean-run
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ check: ## validates gavel.toml, decisions, features, rules and the model reposit
 
 models: ## trains, exports, quantises and measures the models (five minutes)
 	@models/build.sh
+
+replay: ## 10,000 decisions on a real Triton, replayed from their log to the bit; options: COUNT=… TRITON=none
+	@scripts/python.sh scripts/replay.py
 
 coverage: ## the tests again, with line coverage by crate (builds anew, minutes)
 	@scripts/coverage.sh
@@ -45,4 +48,4 @@ profile: ## where the CPU time of a decision goes, by stage (a minute, needs per
 	@scripts/python.sh scripts/stages.py
 
 clean-run: ## forgets what `make run` keeps: the embedded store and the logs
-	@rm -rf data/features .cache/run
+	@rm -rf data/features data/decisions .cache/run .cache/replay

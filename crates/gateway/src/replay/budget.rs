@@ -13,7 +13,8 @@ use crate::deadline::Deadline;
 
 /// What the table goes by, in both directions from the budget that was logged most.
 const STEP: Duration = Duration::from_millis(10);
-const STEPS: i32 = 3;
+const STEPS_DOWN: i32 = 9;
+const STEPS_UP: i32 = 3;
 /// A smaller budget waits for nobody.
 const LEAST: Duration = Duration::from_millis(5);
 
@@ -109,7 +110,7 @@ impl Times {
     fn table(&self, decision: Arc<str>) -> Budgets {
         let most = self.budgets.iter().max_by_key(|(_, count)| **count);
         let usual = Duration::from_micros(most.map_or(0, |(budget, _)| *budget));
-        let budgets = (-STEPS..=STEPS).filter_map(|step| {
+        let budgets = (-STEPS_DOWN..=STEPS_UP).filter_map(|step| {
             let away = STEP * step.unsigned_abs();
             match step < 0 {
                 true => usual.checked_sub(away).filter(|budget| *budget >= LEAST),
@@ -205,7 +206,7 @@ mod tests {
             .iter()
             .map(|(b, _, _)| b.as_millis() as u64)
             .collect();
-        assert_eq!(budgets, [65, 75, 85, 95, 105, 115, 125]);
+        assert_eq!(budgets, [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105, 115, 125]);
     }
 
     #[test]
