@@ -67,6 +67,9 @@ struct Progress {
     offset: u64,
     /// SHA-256 of the bytes before it, at most [`TAIL_BYTES`].
     tail: String,
+    /// SHA-256 of the definitions of the views that it was read for.
+    #[serde(default)]
+    views: String,
 }
 
 /// One file that is read, on a thread of its own.
@@ -75,6 +78,7 @@ struct Reading<R> {
     path: PathBuf,
     name: Option<Arc<str>>,
     kind: Option<Arc<EventType>>,
+    views: String,
     format: Format,
     types: Types,
     source: u64,
@@ -99,11 +103,13 @@ impl Files {
         let sizes = self.files.iter().map(|(path, _)| size(path));
         self.observed.all_bytes(sizes.sum());
         for (path, kind) in self.files.clone() {
+            let views = self.types.views_digest(kind.as_deref());
             let reading = |input, name, source, offset| Reading {
                 input,
                 path: path.clone(),
                 name,
                 kind,
+                views: views.clone(),
                 format: self.format,
                 types: self.types.clone(),
                 source,
@@ -118,7 +124,7 @@ impl Files {
                 let input = Input::Standard(BufReader::new(stdin()));
                 on_a_thread(reading(input, None, source(&once), 0)).await?;
             } else {
-                let opening = stop.run_until_cancelled(self.open(&path, before));
+                let opening = stop.run_until_cancelled(self.open(&path, before, &views));
                 let Some(opened) = opening.await else {
                     break;
                 };
@@ -134,7 +140,12 @@ impl Files {
     }
 
     /// Opens a file where it was left.
-    async fn open(&self, path: &Path, before: u64) -> Result<(Input, Arc<str>, u64, u64), Failure> {
+    async fn open(
+        &self,
+        path: &Path,
+        before: u64,
+        views: &str,
+    ) -> Result<(Input, Arc<str>, u64, u64), Failure> {
         let failed = |error: io::Error| Failure(format!("cannot read {}: {error}", path.display()));
         let canonical = path.canonicalize().map_err(failed)?;
         let mut input = BufReader::new(File::open(path).map_err(failed)?);
@@ -145,7 +156,14 @@ impl Files {
         let name: Arc<str> = format!("ingest:file:{source:016x}").into();
         let note = self.note(&name).await;
         let progress = note.and_then(|note| serde_json::from_slice::<Progress>(&note).ok());
-        let progress = progress.unwrap_or_default();
+        let mut progress = progress.unwrap_or_default();
+        if progress.offset > 0 && progress.views != views {
+            tracing::info!(
+                file = %path.display(),
+                "its views are defined otherwise than when it was read: reading it from its beginning; what was counted stays counted once"
+            );
+            progress.offset = 0;
+        }
         if progress.offset > 0 {
             let tail = tail(input.get_mut(), progress.offset).map_err(failed)?;
             if tail != progress.tail {
@@ -303,6 +321,7 @@ impl Reading<Input> {
             path: self.path.display().to_string(),
             offset: self.offset,
             tail: tail(&mut File::open(&self.path)?, self.offset)?,
+            views: self.views.clone(),
         };
         Ok(Some(Note {
             name: Arc::clone(name),

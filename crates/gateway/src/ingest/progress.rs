@@ -48,6 +48,11 @@ pub(crate) fn words(now: &Counts, before: &Counts, elapsed: Duration) -> String 
         (now.dead, "dead letters"),
     ] {
         if count > 0 {
+            let word = if count == 1 {
+                word.trim_end_matches('s')
+            } else {
+                word
+            };
             text.push_str(&format!(", {} {word}", HumanCount(count)));
         }
     }
@@ -112,7 +117,7 @@ mod tests {
         };
         assert_eq!(
             words(&now, &before, Duration::from_secs(2)),
-            "100,004 events, 50,002/s, 50.0 %, 3 late, 1 dead letters"
+            "100,004 events, 50,002/s, 50.0 %, 3 late, 1 dead letter"
         );
     }
 }

@@ -5,8 +5,10 @@ use std::{borrow::Cow, sync::Arc, time::SystemTime};
 use features::{
     Catalog, Value,
     events::{Event, EventType},
+    windows::State,
 };
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{diagnostic::did_you_mean, ingress::event_message};
 
@@ -109,6 +111,20 @@ impl Types {
             [only] => Ok(Some(Arc::clone(only))),
             _ => Ok(None),
         }
+    }
+
+    /// Tells definitions apart: SHA-256 of those of the views that are made from events of this type,
+    /// or of all types.
+    pub(crate) fn views_digest(&self, kind: Option<&EventType>) -> String {
+        let types = self.catalog.event_types().iter();
+        let types = types.filter(|known| kind.is_none_or(|kind| kind.name() == known.name()));
+        let mut digest = Sha256::new();
+        for view in types.flat_map(|known| known.views()) {
+            digest.update(view.name());
+            // Its head is the view's fingerprint.
+            digest.update(State::new(view).encode(0));
+        }
+        format!("{:x}", digest.finalize())
     }
 
     /// Reads a payload; `kind` is what its source says that it holds, if it says so.

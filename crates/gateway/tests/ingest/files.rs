@@ -8,7 +8,7 @@ use testkit::Redis;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
-    support::eventually,
+    support::{eventually, files},
     world::{self, lines, payment, setup, store_url, total, undisturbed, values, write},
 };
 
@@ -68,6 +68,32 @@ async fn a_file_is_read_on_where_it_was_left_and_not_twice() {
         "{}",
         run.said
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_defined_anew_is_filled_and_the_others_stay() {
+    let start = world::start();
+    let setup = setup();
+    let text = lines(0..500, start);
+    let file = write(setup.folder(), "events.jsonl", &text);
+    let source = format!("{}=payment", file.display());
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    let definitions = setup.folder().join("definitions/features.toml");
+    let (before, after) = ("window = \"10m\"", "window = \"3h\"");
+    files::edit(&definitions, before, after);
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(
+        run.status.success() && run.said.contains("from its beginning"),
+        "{}",
+        run.said
+    );
+    files::edit(&definitions, after, before);
+    // The shops were not counted twice; the cards were, each time into states of their own.
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    let now = values(&store_url(&setup), start).await;
+    assert_eq!(now, undisturbed(&text, start).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
