@@ -10,7 +10,7 @@ use std::{
 use features::{Store, StoreError, windows::Applied};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -164,9 +164,16 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Post>) {
 
 async fn write_batch(writer: &mut Writer, events: &[Sourced]) -> Result<Vec<Applied>, StoreError> {
     let until = Instant::now() + PATIENCE;
-    let outcomes = writer.write(events, None, Some(until)).await?;
-    // The sender forgets them once it is answered.
-    writer.store().sync().await?;
+    let written = async {
+        let outcomes = writer.write(events, None, Some(until)).await?;
+        // The sender forgets them once it is answered.
+        writer.store().sync().await?;
+        Ok(outcomes)
+    };
+    let silent = |_| StoreError::Unavailable {
+        why: "no answer in time".into(),
+    };
+    let outcomes = timeout_at(until, written).await.map_err(silent)??;
     let typed = events.iter().map(|sourced| &sourced.typed);
     meters::events(typed.zip(outcomes.iter().copied()));
     Ok(outcomes)
