@@ -1,6 +1,6 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models replay coverage fuzz bench bench-quick bench-agree chaos profile clean-run
+.PHONY: help run test test-deps lint check models parity replay coverage fuzz bench bench-quick bench-agree chaos profile clean-run
 
 help: ## these lines
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ check: ## validates gavel.toml, decisions, features, rules and the model reposit
 
 models: ## trains, exports, quantises and measures the models (five minutes)
 	@models/build.sh
+
+parity: ## features of all 99,992 real payments, online and from history, every value compared (a minute)
+	@scripts/fraud_events.sh && PAYMENTS=all cargo test --quiet --locked --package gateway --lib parity -- --nocapture
 
 replay: ## 10,000 decisions on a real Triton, replayed from their log to the bit; options: COUNT=… TRITON=none
 	@scripts/python.sh scripts/replay.py

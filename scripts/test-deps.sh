@@ -38,4 +38,5 @@ done
 scripts/triton.sh fetch
 scripts/tools.sh fetch
 scripts/tables.sh fetch
+scripts/fraud_events.sh
 scripts/feast.sh fetch

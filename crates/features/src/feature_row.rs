@@ -248,6 +248,11 @@ impl FeatureRow {
         self.cells[column.index()].is_missing()
     }
 
+    /// What is known of the column's value.
+    pub fn status(&self, column: ColumnId) -> Status {
+        self.cells[column.index()].status()
+    }
+
     /// Missing, and nobody said what to use instead: an optional request input without a default,
     /// which holds its type's zero.
     pub fn is_void(&self, column: ColumnId) -> bool {

@@ -10,11 +10,13 @@
 
 use std::collections::HashMap;
 
+use crate::catalog::Catalog;
 use crate::events::Event;
 use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::StateKey;
 use crate::plan::Plan;
-use crate::schema::RequestRow;
+use crate::schema::{EntityField, RequestRow, RequestSchema};
+use crate::suggest::did_you_mean;
 use crate::value::Value;
 use crate::windows::{Applied, State, WindowView};
 
@@ -32,6 +34,41 @@ struct View {
     entities: Vec<usize>,
     /// By entity that is asked about; `None` before its first event.
     states: HashMap<StateKey, Option<State>>,
+}
+
+/// What a request about these views carries, and the names of all their features, in order.
+///
+/// # Errors
+/// A sentence about a view that is not there, or is not made from events.
+pub fn about_views(
+    catalog: &Catalog,
+    views: &[String],
+) -> Result<(RequestSchema, Vec<String>), String> {
+    let mut schema = RequestSchema::default();
+    let mut features = Vec::new();
+    for name in views {
+        let Some(view) = catalog.view(name) else {
+            let known = catalog.views.iter().map(|view| &*view.name);
+            let hint = did_you_mean(name, known).map(|hint| format!(" ({hint})"));
+            let hint = hint.unwrap_or_default();
+            return Err(format!("there is no view `{name}`{hint}"));
+        };
+        if WindowView::new(view).is_none() {
+            let view = name.clone();
+            return Err(HistoryError { view }.to_string());
+        }
+        for (entity, dtype) in &view.entities {
+            if !schema.entities.iter().any(|known| *known.name == **entity) {
+                schema.entities.push(EntityField {
+                    name: entity.to_string(),
+                    dtype: *dtype,
+                });
+            }
+        }
+        let names = view.features.iter();
+        features.extend(names.map(|feature| format!("{name}.{}", feature.name)));
+    }
+    Ok((schema, features))
 }
 
 /// A view whose past is not known.
@@ -161,9 +198,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::catalog::Catalog;
     use crate::given::Given;
-    use crate::schema::{EntityField, RequestSchema};
     use crate::value::Dtype;
 
     fn catalog() -> Catalog {
@@ -268,6 +303,16 @@ mod tests {
     #[test]
     fn the_past_of_a_loaded_view_is_not_known() {
         let error = History::new(&plan(&["card.count_1h", "profile.x"])).unwrap_err();
+        let about = |view: &str| about_views(&catalog(), &[view.to_owned()]);
+        assert!(
+            about("profile")
+                .unwrap_err()
+                .contains("is not made from events")
+        );
+        assert!(about("crad").unwrap_err().contains("did you mean `card`?"));
+        let (schema, features) = about("card").unwrap();
+        assert_eq!(schema.entities[0].name, "card_id");
+        assert_eq!(features, ["card.count_1h", "card.sum_1h"]);
         assert!(
             error
                 .to_string()

@@ -43,7 +43,7 @@ pub use feast::fuzz_field as fuzz_feast_field;
 pub use feast::{FeastField, FeastProblem, FeastReadError, FeastRepository, FeastRow, Reloaded};
 pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};
 pub use given::Given;
-pub use history::{History, HistoryError, Outcome};
+pub use history::{History, HistoryError, Outcome, about_views};
 pub use key::StateKey;
 pub use plan::{ColumnId, Plan, PlanError};
 pub use restore::{Kept, RestoreError};

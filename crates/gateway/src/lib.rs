@@ -50,6 +50,7 @@ pub mod telemetry;
 
 // The other commands, and how problems in files are read and shown.
 pub mod check;
+pub mod history;
 pub mod inspect;
 pub mod load;
 mod progress;

@@ -49,6 +49,11 @@ impl EventType {
         self.event(id, time_us, &slots, now)
     }
 
+    /// Whether the event's time is somewhere inside the group of this name.
+    pub fn is_time_in(&self, path: &str) -> bool {
+        self.paths.within(path, self.fields.len())
+    }
+
     /// Whether the event's time is in a column of this name.
     pub fn is_time(&self, path: &str) -> bool {
         self.paths.slots(path).contains(&self.fields.len())

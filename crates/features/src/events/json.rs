@@ -38,15 +38,29 @@ impl Paths {
 
     /// The slots of the value at a dotted path; none for a path that nobody named.
     pub(crate) fn slots(&self, path: &str) -> &[usize] {
-        let mut node = self;
-        for key in path.split('.') {
+        self.at(path).map_or(&[], |node| &node.slots)
+    }
+
+    /// Whether a slot's value lies inside the value at a dotted path.
+    pub(crate) fn within(&self, path: &str, slot: usize) -> bool {
+        let inside = |node: &Paths| {
             let mut children = node.children.iter();
-            match children.find(|(known, _)| **known == *key) {
-                Some((_, child)) => node = child,
-                None => return &[],
-            }
-        }
-        &node.slots
+            children.any(|(_, child)| child.holds(slot))
+        };
+        self.at(path).is_some_and(inside)
+    }
+
+    fn holds(&self, slot: usize) -> bool {
+        let mut children = self.children.iter();
+        self.slots.contains(&slot) || children.any(|(_, child)| child.holds(slot))
+    }
+
+    fn at(&self, path: &str) -> Option<&Paths> {
+        path.split('.').try_fold(self, |node, key| {
+            let mut children = node.children.iter();
+            let found = children.find(|(known, _)| **known == *key);
+            found.map(|(_, child)| child)
+        })
     }
 
     /// Reads a JSON object. Slots of values that are not there stay as they are.

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use features::{Catalog, Store};
 use gateway::{config::Config, decision, diagnostic::Report, serve::Failure};
 
-use super::{get, load, put, with_runtime};
+use super::{get, history, load, put, with_runtime};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Load(load::Load),
     /// Put one row: gavel features put --view card --entity card_id=1 txn_count_24h=3
     Put(put::Put),
+    /// Make a training set: the features that the online store would have answered at past moments.
+    History(history::History),
 }
 
 /// Runs one of them. `store_url` is the store that the command line or the environment names.
@@ -28,6 +30,7 @@ pub(crate) fn run(
         Command::Get(args) => with_runtime(get::run(args, config, store_url, report)),
         Command::Load(args) => with_runtime(load::run(args, config, report)),
         Command::Put(args) => with_runtime(put::run(args, config, report)),
+        Command::History(args) => history::run(args, config, report),
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod feast;
 pub(crate) mod features;
 pub(crate) mod get;
+mod history;
 pub(crate) mod ingest;
 mod load;
 pub(crate) mod log;

@@ -17,6 +17,7 @@ use features::{
 };
 use tables::{Format, Position, Reader, TableError};
 
+pub(crate) use self::cells::given;
 pub use self::rejects::Rejects;
 use crate::{diagnostic::count, progress::Meter, serve::Failure};
 

@@ -228,7 +228,7 @@ async fn rejects_of_all_files_may_go_into_one() {
     let loaded = load(&files, &reading, &setup.catalog, &setup.store).await;
     let (loaded, kept) = loaded.unwrap();
     assert_eq!((loaded.written, loaded.rejected), (1, 2));
-    assert_eq!(kept, [rejects.clone()]);
+    assert_eq!(kept, std::slice::from_ref(&rejects));
     let text = fs::read_to_string(rejects).unwrap();
     assert!(
         text.contains("a.jsonl") && text.contains("b.jsonl"),

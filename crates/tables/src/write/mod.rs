@@ -33,7 +33,7 @@ pub enum Scalar {
     Int64,
     Float32,
     Float64,
-    /// UTF-8. Lists and structs go in as JSON.
+    /// UTF-8. Anything else goes in as the text that CSV would have, lists and structs as JSON.
     Text,
     Bytes,
     /// Microseconds since the Unix epoch, UTC.
@@ -193,8 +193,7 @@ impl Scalar {
             | (Scalar::Bytes, Cell::Bytes(_))
             | (Scalar::Timestamp, Cell::Timestamp(_)) => cell.clone(),
             (Scalar::Float32 | Scalar::Float64, Cell::Int(value)) => Cell::Float(*value as f64),
-            (Scalar::Text, Cell::Untyped(text)) => Cell::Text(text.clone()),
-            (Scalar::Text, Cell::List(_) | Cell::Struct(_)) => Cell::Text(cell.to_json()),
+            (Scalar::Text, _) => Cell::Text(cell.to_text().into_owned()),
             (Scalar::Bool, Cell::Untyped(text)) => match text.as_str() {
                 "true" | "True" => Cell::Bool(true),
                 "false" | "False" => Cell::Bool(false),
