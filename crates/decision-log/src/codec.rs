@@ -111,7 +111,9 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) {
         put_text(out, stage);
         put_u64(out, *took);
     }
-    out.push(u8::from(record.late) * LATE | u8::from(record.in_sample) * IN_SAMPLE);
+    let late = if record.late { LATE } else { 0 };
+    let in_sample = if record.in_sample { IN_SAMPLE } else { 0 };
+    out.push(late | in_sample);
 }
 
 pub(crate) fn take_record(take: &mut Take<'_>, schema: &Arc<Schema>) -> Result<Record, Malformed> {

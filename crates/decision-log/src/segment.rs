@@ -112,12 +112,12 @@ impl<R: Read + Seek> SegmentReader<R> {
         if self.at >= self.length {
             return Ok(None);
         }
-        if let Some(block) = self.block_at(self.at)? {
-            if block.end() <= self.length {
-                self.at = block.end();
-                return Ok(Some(Piece::Block(block)));
-            }
-            // Its end is not there: it was cut off, unless its own length is what is wrong.
+        // One whose end is not there was cut off.
+        if let Some(block) = self.block_at(self.at)?
+            && block.end() <= self.length
+        {
+            self.at = block.end();
+            return Ok(Some(Piece::Block(block)));
         }
         let at = self.at;
         let next = match at < HEADER_BYTES as u64 {

@@ -1,7 +1,7 @@
 //! Writing the log: batches of records become blocks, files become segments, the oldest are deleted.
 //!
 //! ```text
-//!  push ─► batch ── a second, or 1 MiB ──► block ─► NAME.decisions.open ── full or old ──► NAME.decisions
+//!  push ─► batch ── a second, or 256 KiB ──► block ─► NAME.decisions.open ── full or old ──► NAME.decisions
 //! ```
 //! Whoever writes says what time it is, so that nothing here waits.
 
@@ -21,8 +21,9 @@ use crate::{
 
 /// A block is written when its oldest record has waited for so long: what a killed process loses.
 const FLUSH_US: i64 = 1_000_000;
-/// Or when its records are so large together.
-const FLUSH_BYTES: usize = 1024 * 1024;
+/// Or when its records are so large together: a larger block would keep a core busy for longer at a
+/// time, which requests may wait for.
+const FLUSH_BYTES: usize = 256 * 1024;
 
 /// Where the log is and how much of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

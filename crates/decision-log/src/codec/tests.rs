@@ -187,7 +187,7 @@ proptest! {
 
 #[test]
 fn lists_in_lists_are_refused_before_they_are_deep() {
-    let mut bytes = vec![LIST, 1].repeat(100_000);
+    let mut bytes = [LIST, 1].repeat(100_000);
     bytes.push(TRUE);
     assert_eq!(optional(&mut Take::new(&bytes)), Err(Malformed));
 }

@@ -1,6 +1,9 @@
 //! `[decision_log]`: what is kept of each decision, where, and how much of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::read::set;
 use crate::reader::{Problems, Table};
@@ -16,7 +19,8 @@ pub struct DecisionLogConfig {
     pub enabled: bool,
     /// The folder of segments.
     pub directory: PathBuf,
-    /// Whether somebody named the folder: then it must be one that can be written to.
+    /// Whether somebody named another folder than the default: then it must be one that can be written
+    /// to.
     pub is_named: bool,
     /// When all segments together are larger, the oldest are deleted.
     pub max_bytes: u64,
@@ -53,7 +57,8 @@ impl DecisionLogConfig {
     pub fn set_directory(&mut self, directory: PathBuf) {
         self.enabled = !directory.as_os_str().is_empty();
         if self.enabled {
-            (self.directory, self.is_named) = (directory, true);
+            self.is_named = directory != Path::new(DIRECTORY);
+            self.directory = directory;
         }
     }
 
@@ -111,8 +116,6 @@ impl DecisionLogConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::{diagnostic::Report, reader};
 

@@ -32,6 +32,25 @@ pub fn check_settings(config: &Config, decisions: &Decisions, report: &mut Repor
     if let Err(error) = Store::serves(&config.store_url, &decisions.catalog) {
         report.error(&config.file, error.to_string(), None);
     }
+    if let Some(by) = &config.decision_log.sample_by {
+        let of_all = decisions
+            .definitions
+            .values()
+            .flat_map(|d| &d.schema.entities);
+        let mut entities = of_all.map(|entity| &*entity.name);
+        if entities.clone().all(|entity| entity != by) {
+            report.push(Diagnostic {
+                file: config.file.clone(),
+                span: None,
+                key: "decision_log.sample_by".into(),
+                message: format!(
+                    "`decision_log.sample_by` is `{by}`, which is no decision's entity"
+                ),
+                hint: did_you_mean(by, &mut entities),
+                severity: Severity::Warning,
+            });
+        }
+    }
     for definition in decisions.definitions.values() {
         for tier in &definition.tiers {
             let TierKind::Triton { slice, .. } = &tier.kind else {

@@ -16,7 +16,7 @@ impl Sample {
     /// `share` is from 0 to 1.
     pub(super) fn new(share: f64, by: Option<String>) -> Self {
         // 2^64 is exact in a float; a share below 1 is below it.
-        let below = (share < 1.0).then(|| (share * 18_446_744_073_709_551_616.0) as u64);
+        let below = (share < 1.0).then_some((share * 18_446_744_073_709_551_616.0) as u64);
         Self { below, by }
     }
 

@@ -206,7 +206,10 @@ mod tests {
             .iter()
             .map(|(b, _, _)| b.as_millis() as u64)
             .collect();
-        assert_eq!(budgets, [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105, 115, 125]);
+        assert_eq!(
+            budgets,
+            [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105, 115, 125]
+        );
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(super) enum Asked {
 }
 
 type Found = Result<Arc<Way>, Arc<str>>;
+type Known = Result<Arc<KnownModel>, String>;
 
 /// Every way that has been asked for.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(super) struct Chains {
     models: ModelsConfig,
     /// Read when a model in process is first asked for.
     repository: Option<(Repository, Result<Runtime, String>)>,
-    local: HashMap<(Arc<str>, Arc<str>), Result<Arc<KnownModel>, String>>,
+    local: HashMap<(Arc<str>, Arc<str>), Known>,
     served: HashMap<Arc<str>, Result<ModelDescription, String>>,
     ways: HashMap<(Arc<str>, Asked), Found>,
 }
@@ -224,7 +225,7 @@ impl Chains {
     }
 
     /// A model that Triton serves in this version.
-    async fn served(&mut self, model: &Arc<str>, version: &str) -> Result<Arc<KnownModel>, String> {
+    async fn served(&mut self, model: &Arc<str>, version: &str) -> Known {
         let Some(endpoints) = &self.remote.endpoints else {
             return Err(format!(
                 "{model} {version} answered from Triton, and none is named: --triton http://HOST:8001"
@@ -260,11 +261,7 @@ impl Chains {
     }
 
     /// A model of the repository; without a version, its newest.
-    fn local(
-        &mut self,
-        model: &Arc<str>,
-        version: Option<&Arc<str>>,
-    ) -> Result<Arc<KnownModel>, String> {
+    fn local(&mut self, model: &Arc<str>, version: Option<&Arc<str>>) -> Known {
         let key = (
             Arc::clone(model),
             version.cloned().unwrap_or_else(|| "".into()),

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn drift_is_measured() {
         let pairs: Vec<(f64, f64)> = (0..100)
-            .map(|i| f64::from(i))
+            .map(f64::from)
             .map(|s| (s, if s == 99.0 { 199.0 } else { s + 1.0 }))
             .collect();
         let drift = drift(&pairs).unwrap();
