@@ -61,6 +61,19 @@ pub(crate) async fn until_total(url: &str, start: f64, wanted: u64, setup: &Setu
     }
 }
 
+/// Waits until the store says what it would after an undisturbed run of the first `count` payments:
+/// views are written one after the other.
+pub(crate) async fn until_undisturbed(url: &str, start: f64, count: usize, setup: &Setup) {
+    let expected = undisturbed(&lines(0..count, start), start).await;
+    let limit = Instant::now() + LONG;
+    let mut now = values(url, start).await;
+    while now != expected && Instant::now() < limit {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        now = values(url, start).await;
+    }
+    assert_eq!(now, expected, "{}", setup.said());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_costs_time_and_no_event() {
     let start = world::start();
@@ -78,8 +91,7 @@ async fn a_frozen_broker_costs_time_and_no_event() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     kafka.cont();
     send(&producer, 2000..4000, start).await;
-    let now = until_total(&redis.url(), start, 4000, &setup).await;
-    assert_eq!(now, undisturbed(&lines(0..4000, start), start).await);
+    until_undisturbed(&redis.url(), start, 4000, &setup).await;
 
     let metrics = eventually("the lag is told", async || {
         let metrics = ask::get(&format!("http://127.0.0.1:{port}/metrics")).await?;
@@ -118,8 +130,7 @@ async fn a_broker_that_goes_and_comes_back_costs_no_event_and_doubles_none() {
         cluster.up();
         send(&producer, 3000 * round..3000 * (round + 1), start).await;
     }
-    let now = until_total(&redis.url(), start, 9000, &setup).await;
-    assert_eq!(now, undisturbed(&lines(0..9000, start), start).await);
+    until_undisturbed(&redis.url(), start, 9000, &setup).await;
     world::terminate(&child);
     world::ended_well(child, &setup).await;
 
@@ -173,8 +184,7 @@ async fn members_share_a_topic_and_one_that_is_killed_is_replaced() {
     .await;
     first.kill().await.unwrap();
     sending.await.unwrap();
-    let now = until_total(&redis.url(), start, 6000, &setup).await;
-    assert_eq!(now, undisturbed(&lines(0..6000, start), start).await);
+    until_undisturbed(&redis.url(), start, 6000, &setup).await;
     world::terminate(&second);
     world::ended_well(second, &setup).await;
 }

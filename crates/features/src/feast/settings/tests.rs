@@ -1,3 +1,5 @@
+//! Settings as Feast reads them, and what is refused of them.
+
 use super::*;
 
 fn env(name: &str) -> Option<String> {
