@@ -26,7 +26,7 @@ impl Plan {
     /// Assembles the features of one request.
     ///
     /// All views are read in one round trip. If the store has not answered at `until`, or is known
-    /// to be down, every stored feature is missing and takes its default. `now` is what rows' ages
+    /// to be down, every stored feature that its cache lacks is missing and takes its default. `now` is what rows' ages
     /// are measured against.
     pub async fn assemble(
         &self,

@@ -32,12 +32,7 @@ impl FeatureRow {
     /// Takes the hash of the layout's view number `place`: a text for each field that the view
     /// asks for, or `None` if what is stored is no hash. `now` is in microseconds since the Unix
     /// epoch.
-    pub(crate) fn take_hash(
-        &mut self,
-        place: usize,
-        stored: Option<Vec<Option<Vec<u8>>>>,
-        now: i64,
-    ) {
+    pub(crate) fn take_hash(&mut self, place: usize, stored: Option<&[Option<Vec<u8>>]>, now: i64) {
         let ViewColumns {
             view,
             columns,

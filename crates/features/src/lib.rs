@@ -50,6 +50,6 @@ pub use restore::{Kept, RestoreError};
 pub use row::Row;
 pub use schema::{EntityField, InputField, RequestRow, RequestSchema};
 pub use state_header::revision;
-pub use store::{StateWrite, Store, StoreError, Written};
+pub use store::{CacheLimits, CacheUsage, StateWrite, Store, StoreError, Written};
 pub use tensor::{TensorDtype, TensorLayout};
 pub use value::{Dtype, Scalar, Value};

@@ -10,12 +10,17 @@ use std::time::Duration;
 
 use common::Bench;
 use common::raw::command;
-use features::{StoreError, StoreOutcome, Value, load::parse_line};
+use features::{CacheLimits, StoreError, StoreOutcome, Value, load::parse_line};
 use testkit::Redis;
 use tokio::time::{Instant, sleep};
 
 const SLICE: Duration = Duration::from_millis(10);
 const AMPLE: Duration = Duration::from_secs(5);
+/// So long that nothing is forgotten during a test.
+const CACHE: CacheLimits = CacheLimits {
+    bytes: 1 << 20,
+    ttl: Duration::from_secs(3600),
+};
 
 #[tokio::test]
 async fn one_command_per_request_however_many_views() {
@@ -46,6 +51,58 @@ async fn one_command_per_request_however_many_views() {
             .any(|line| line.starts_with("cmdstat_mget:calls=50,")),
         "{commands:?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_in_the_cache_costs_redis_nothing() {
+    let redis = Redis::start();
+    let mut bench = Bench::new(&redis.url());
+    bench.store = bench.store.with_cache(CACHE);
+    bench.fill(10).await;
+    bench.check(1, 2, AMPLE).await;
+    command(&redis, &[b"CONFIG", b"RESETSTAT"]);
+    for _ in 0..50 {
+        assert_eq!(bench.check(1, 2, AMPLE).await, StoreOutcome::Answered);
+    }
+    // Of two rows, the one that is not kept is asked for.
+    bench.check(1, 3, AMPLE).await;
+    let statistics = command(&redis, &[b"INFO", b"commandstats"]);
+    assert!(statistics.contains("cmdstat_mget:calls=1,"), "{statistics}");
+    let usage = bench.store.cache_usage().unwrap();
+    assert_eq!((usage.hits, usage.misses), (101, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_after_a_write_sees_it_however_many_read_the_same_row() {
+    let redis = Redis::start();
+    let mut bench = Bench::new(&redis.url());
+    bench.store = bench.store.with_cache(CACHE);
+    bench.fill(1).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let (bench, done) = (bench.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    bench.read(0, 0, AMPLE).await;
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for n in 1..=500 {
+        let line = format!(r#"{{"view":"card","entity":{{"card_id":"0"}},"values":{{"n":{n}}}}}"#);
+        let row = parse_line(&bench.catalog, &line).unwrap();
+        bench.store.put(&bench.catalog, &[row]).await.unwrap();
+        let row = bench.read(0, 0, AMPLE).await;
+        let seen = row.value(bench.plan.column("card.n").unwrap());
+        assert_eq!(*seen, Value::Float64(f64::from(n)));
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert!(bench.store.cache_usage().unwrap().hits > 0);
 }
 
 #[tokio::test]

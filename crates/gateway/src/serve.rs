@@ -68,6 +68,7 @@ impl Service {
         };
         let store = Store::open_for(&config.store_url, &binder.catalog)
             .map_err(|error| Failure(error.to_string()))?;
+        let store = store.with_cache(config.store_cache);
         let types = Types::new(Arc::new(binder.catalog.clone()));
         let gateway = Gateway {
             live: Live::start(types, store.clone()),

@@ -97,7 +97,7 @@ impl FeatureRow {
     pub(crate) fn take_feast(
         &mut self,
         read: usize,
-        stored: Option<Vec<Option<Vec<u8>>>>,
+        stored: Option<&[Option<Vec<u8>>]>,
         now: i64,
     ) {
         let layout = self.layout.clone();
@@ -108,7 +108,7 @@ impl FeatureRow {
             }
             return;
         };
-        let mut rest = &*stored;
+        let mut rest = stored;
         for place in places {
             let fields = layout.views[*place].fields.len();
             let Some((values, after)) = rest.split_at_checked(fields) else {

@@ -1,6 +1,8 @@
 //! What one request asks of one server, and what it answers: rows by their keys, and fields of
 //! hashes. However many there are, they cost one round trip.
 
+use std::borrow::Cow;
+
 use crate::catalog::Field;
 use crate::key::Keys;
 
@@ -24,6 +26,22 @@ pub(super) struct Reply {
 }
 
 pub(super) type Values = Vec<Option<Vec<u8>>>;
+
+/// One thing that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item<'a, 'p> {
+    Row(&'a [u8]),
+    Hash(&'a [u8], &'p [Field]),
+}
+
+/// What is held under it.
+#[derive(Debug, PartialEq)]
+pub(super) enum Held {
+    /// See [`Reply::rows`].
+    Row(Option<Vec<u8>>),
+    /// See [`Reply::hashes`].
+    Hash(Option<Values>),
+}
 
 impl<'p> Ask<'p> {
     pub(super) fn rows(rows: Keys) -> Self {
@@ -50,11 +68,79 @@ impl<'p> Ask<'p> {
         self.hash_keys.iter().zip(self.fields.iter().copied())
     }
 
+    /// Rows, then hashes.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'_, 'p>> {
+        let hashes = self.hashes().map(|(key, fields)| Item::Hash(key, fields));
+        self.rows.iter().map(Item::Row).chain(hashes)
+    }
+
     pub(super) fn hash_count(&self) -> usize {
         self.fields.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.len() == 0 && self.fields.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.rows.len() + self.hash_count()
+    }
+}
+
+impl<'i, 'a: 'i, 'p: 'a> FromIterator<&'i Item<'a, 'p>> for Ask<'p> {
+    fn from_iter<I: IntoIterator<Item = &'i Item<'a, 'p>>>(items: I) -> Self {
+        let mut ask = Ask::rows(Keys::with_capacity(0));
+        for item in items {
+            match item {
+                Item::Row(key) => ask.rows.push_with(|bytes| bytes.extend_from_slice(key)),
+                Item::Hash(key, fields) => {
+                    ask.hash(fields, |bytes| bytes.extend_from_slice(key));
+                }
+            }
+        }
+        ask
+    }
+}
+
+impl<'a> Item<'a, '_> {
+    /// A name that no other item has: a row's key, which begins with `gavel:`, or `hash:`, the
+    /// hash's key, a digest of its fields.
+    pub(super) fn name(&self) -> Cow<'a, [u8]> {
+        match self {
+            Item::Row(key) => Cow::Borrowed(key),
+            Item::Hash(key, fields) => {
+                Cow::Owned([b"hash:", *key, &digest(fields).to_le_bytes()].concat())
+            }
+        }
+    }
+}
+
+/// FNV-1a, 64 bits, of the fields' lengths and bytes.
+fn digest(fields: &[Field]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for field in fields {
+        for byte in (field.len() as u32).to_le_bytes().iter().chain(&**field) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+impl Reply {
+    /// Rows, then hashes.
+    pub(super) fn into_items(self) -> impl Iterator<Item = Held> {
+        let hashes = self.hashes.into_iter().map(Held::Hash);
+        self.rows.into_iter().map(Held::Row).chain(hashes)
+    }
+}
+
+impl Held {
+    /// How much memory it takes, more or less.
+    pub(super) fn bytes(&self) -> usize {
+        const VALUE: usize = size_of::<Option<Vec<u8>>>();
+        match self {
+            Held::Row(value) => value.as_ref().map_or(0, Vec::len),
+            Held::Hash(None) => 0,
+            Held::Hash(Some(values)) => values
+                .iter()
+                .map(|value| VALUE + value.as_ref().map_or(0, Vec::len))
+                .sum(),
+        }
     }
 }

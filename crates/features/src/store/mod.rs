@@ -13,11 +13,13 @@
 //! costs a request at most its slice.
 
 mod ask;
+mod cache;
 mod change;
 mod embedded;
 mod error;
 mod link;
 mod redis;
+mod remote;
 mod writing;
 
 use std::path::Path;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use futures::future::join;
 use tokio::time::Instant;
 
+pub use cache::{CacheLimits, CacheUsage};
 pub use error::StoreError;
 pub use writing::{StateWrite, Written};
 
@@ -35,10 +38,12 @@ use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::{self, Keys};
 use crate::plan::Layout;
 use crate::schema::RequestRow;
-use ask::{Ask, Reply, Values};
+use ask::{Ask, Held, Values};
+use cache::Found;
 use embedded::Embedded;
-use link::{Link, ReadFailure};
+use link::ReadFailure;
 use redis::RedisDial;
+use remote::Remote;
 
 const READ_BY_HAND: Duration = Duration::from_secs(2);
 
@@ -54,11 +59,11 @@ pub struct Store {
 enum Backend {
     Embedded(Embedded),
     Redis {
-        link: Arc<Link<RedisDial>>,
+        remote: Arc<Remote<RedisDial>>,
         kind: &'static str,
     },
     #[cfg(test)]
-    Scripted(Arc<Link<link::scripted::ScriptedDial>>),
+    Scripted(Arc<Remote<link::scripted::ScriptedDial>>),
 }
 
 impl Store {
@@ -76,8 +81,9 @@ impl Store {
         let backend = if redis::is_redis(url) {
             let address = redis::parse(url).map_err(invalid)?;
             let kind = address.kind();
-            let link = Arc::new(Link::new(RedisDial::new(address).map_err(invalid)?));
-            Backend::Redis { link, kind }
+            let dial = RedisDial::new(address).map_err(invalid)?;
+            let remote = Arc::new(Remote::new(dial));
+            Backend::Redis { remote, kind }
         } else {
             match url.strip_prefix("embedded:") {
                 Some("") => return Err(invalid("a folder's path is to follow".to_owned())),
@@ -107,6 +113,26 @@ impl Store {
         Ok(store)
     }
 
+    /// The same store, with a cache of what decisions read in front of each server across the
+    /// network. A cache is of this store and its clones: rows that another one writes are seen when
+    /// the ttl is over.
+    #[must_use]
+    pub fn with_cache(self, limits: CacheLimits) -> Store {
+        Store {
+            backend: self.backend.with_cache(limits),
+            feast: self.feast.map(|feast| feast.with_cache(limits)),
+        }
+    }
+
+    /// What the caches were good for; `None` without one.
+    pub fn cache_usage(&self) -> Option<CacheUsage> {
+        let feast = self.feast.as_ref().and_then(Backend::cache_usage);
+        match (self.backend.cache_usage(), feast) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// `"embedded"`, `"redis"` or `"redis-cluster"`.
     pub fn kind(&self) -> &'static str {
         match &self.backend {
@@ -128,9 +154,9 @@ impl Store {
         {
             match backend {
                 Backend::Embedded(embedded) => embedded.read(key::PREFIX.as_bytes()).map(drop)?,
-                Backend::Redis { link, .. } => link.ping().await?,
+                Backend::Redis { remote, .. } => remote.ping().await?,
                 #[cfg(test)]
-                Backend::Scripted(link) => link.ping().await?,
+                Backend::Scripted(remote) => remote.ping().await?,
             }
         }
         Ok(())
@@ -164,13 +190,16 @@ impl Store {
             why: why.to_owned(),
         };
         let backend = self.feast.as_ref().unwrap_or(&self.backend);
-        let read = backend.read(&ask, Instant::now() + READ_BY_HAND).await;
-        let reply = read.map_err(|failure| match failure {
-            ReadFailure::TimedOut => unavailable("no answer in time"),
-            ReadFailure::Unavailable(why) => unavailable(&why),
-        })?;
-        let hash = reply.hashes.into_iter().next().flatten();
-        hash.ok_or_else(|| unavailable("the key holds no hash, or this is no Redis"))
+        let found = backend.read(&ask, Instant::now() + READ_BY_HAND).await;
+        match found.failure {
+            None => {}
+            Some(ReadFailure::TimedOut) => return Err(unavailable("no answer in time")),
+            Some(ReadFailure::Unavailable(why)) => return Err(unavailable(&why)),
+        }
+        match found.items.first().and_then(Option::as_deref) {
+            Some(Held::Hash(Some(values))) => Ok(values.clone()),
+            _ => Err(unavailable("the key holds no hash, or this is no Redis")),
+        }
     }
 
     /// Reads every view that the row's layout wants, in one call, and hands what was found to the
@@ -200,36 +229,53 @@ impl Store {
         let feast = async {
             match &self.feast {
                 Some(feast) => feast.read(&beside, until).await,
-                None => Ok(Reply::default()),
+                None => Found::default(),
             }
         };
-        let (read, feast) = join(self.backend.read(&ask, until), feast).await;
-        let hashes = [
-            read.map(|reply| take(row, reply, now)),
-            feast.map(|reply| reply.hashes),
-        ];
-        for hashes in hashes {
-            match hashes {
-                Ok(hashes) => {
-                    for (read, stored) in hashes.into_iter().enumerate() {
-                        row.take_feast(read, stored, now);
-                    }
-                }
-                Err(failure) => outcome = outcome.worse(failure.outcome()),
+        let (found, feast) = join(self.backend.read(&ask, until), feast).await;
+        let (rows, hashes) = found.items.split_at(ask.rows.len().min(found.items.len()));
+        let of_feast = take(row, rows, hashes, now).chain(&feast.items);
+        for (read, item) in of_feast.enumerate() {
+            if let Some(Held::Hash(stored)) = item.as_deref() {
+                row.take_feast(read, stored.as_deref(), now);
             }
+        }
+        for failure in [found.failure, feast.failure].into_iter().flatten() {
+            outcome = outcome.worse(failure.outcome());
         }
         outcome
     }
 }
 
 impl Backend {
-    async fn read(&self, ask: &Ask<'_>, until: Instant) -> Result<Reply, ReadFailure> {
+    async fn read(&self, ask: &Ask<'_>, until: Instant) -> Found {
         match self {
             // Its rows are taken as they lie in it, uncopied.
-            Backend::Embedded(_) => Ok(Reply::default()),
-            Backend::Redis { link, .. } => link.read(ask, until).await,
+            Backend::Embedded(_) => Found::default(),
+            Backend::Redis { remote, .. } => remote.read(ask, until).await,
             #[cfg(test)]
-            Backend::Scripted(link) => link.read(ask, until).await,
+            Backend::Scripted(remote) => remote.read(ask, until).await,
+        }
+    }
+
+    fn with_cache(self, limits: CacheLimits) -> Backend {
+        match self {
+            Backend::Embedded(embedded) => Backend::Embedded(embedded),
+            Backend::Redis { remote, kind } => Backend::Redis {
+                remote: Arc::new(remote.with_cache(limits)),
+                kind,
+            },
+            #[cfg(test)]
+            Backend::Scripted(remote) => Backend::Scripted(Arc::new(remote.with_cache(limits))),
+        }
+    }
+
+    fn cache_usage(&self) -> Option<CacheUsage> {
+        match self {
+            Backend::Embedded(_) => None,
+            Backend::Redis { remote, .. } => remote.cache_usage(),
+            #[cfg(test)]
+            Backend::Scripted(remote) => remote.cache_usage(),
         }
     }
 }
@@ -254,26 +300,29 @@ fn ask<'p>(layout: &'p Layout, request: &RequestRow) -> Ask<'p> {
     ask
 }
 
+type Items<'f> = &'f [Option<Arc<Held>>];
+
 /// Takes what [`ask`] asked for. What is left are Feast's hashes.
-fn take(row: &mut FeatureRow, reply: Reply, now: i64) -> Vec<Option<Values>> {
-    let mut rows = reply.rows.into_iter();
-    let mut hashes = reply.hashes.into_iter();
+fn take<'f>(
+    row: &mut FeatureRow,
+    rows: Items<'f>,
+    hashes: Items<'f>,
+    now: i64,
+) -> std::slice::Iter<'f, Option<Arc<Held>>> {
+    let (mut rows, mut hashes) = (rows.iter(), hashes.iter());
     for place in 0..row.layout.views.len() {
-        match &row.layout.views[place].view.source {
-            Source::Packed | Source::Windows(_) => {
-                if let Some(bytes) = rows.next().flatten() {
-                    row.take_stored(place, &bytes, now);
-                }
-            }
-            Source::Hash(_) => {
-                if let Some(stored) = hashes.next() {
-                    row.take_hash(place, stored, now);
-                }
-            }
-            Source::Feast(_) => {}
+        let item = match &row.layout.views[place].view.source {
+            Source::Packed | Source::Windows(_) => rows.next(),
+            Source::Hash(_) => hashes.next(),
+            Source::Feast(_) => None,
+        };
+        match item.and_then(Option::as_deref) {
+            Some(Held::Row(Some(bytes))) => row.take_stored(place, bytes, now),
+            Some(Held::Hash(stored)) => row.take_hash(place, stored.as_deref(), now),
+            Some(Held::Row(None)) | None => {}
         }
     }
-    hashes.collect()
+    hashes
 }
 
 fn fill_from(embedded: &Embedded, ask: &Ask<'_>, row: &mut FeatureRow, now: i64) -> StoreOutcome {

@@ -64,6 +64,10 @@ impl Bench {
     async fn n(&self, card: &str) -> f64 {
         let until = Instant::now() + Duration::from_millis(10);
         let row = self.assemble(card, until).await;
+        self.seen(&row)
+    }
+
+    pub(super) fn seen(&self, row: &FeatureRow) -> f64 {
         row.value(self.plan.column("card.n").unwrap())
             .as_f64()
             .unwrap()

@@ -179,9 +179,9 @@ impl Store {
     ) -> Result<Vec<bool>, StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.write(changes, None, durable).await,
-            Backend::Redis { link, .. } => link.write(changes).await,
+            Backend::Redis { remote, .. } => remote.write(changes).await,
             #[cfg(test)]
-            Backend::Scripted(link) => link.write(changes).await,
+            Backend::Scripted(remote) => remote.write(changes).await,
         }
     }
 
@@ -191,9 +191,9 @@ impl Store {
                 let read = |key: &&[u8]| Ok(embedded.read(key)?.map(|bytes| bytes.to_vec()));
                 keys.iter().map(read).collect()
             }
-            Backend::Redis { link, .. } => link.fetch(keys).await,
+            Backend::Redis { remote, .. } => remote.fetch(keys).await,
             #[cfg(test)]
-            Backend::Scripted(link) => link.fetch(keys).await,
+            Backend::Scripted(remote) => remote.fetch(keys).await,
         }
     }
 }

@@ -21,7 +21,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use triton_client::EndpointSet;
 
-use crate::{binding::Decision, decision::TierDefinition, pipeline::Gateway, telemetry::triton};
+use crate::{
+    binding::Decision,
+    decision::TierDefinition,
+    pipeline::Gateway,
+    telemetry::{store, triton},
+};
 
 /// What the admin port shows.
 #[derive(Clone, Debug)]
@@ -88,6 +93,7 @@ pub fn routes(admin: Admin) -> Router {
 async fn metrics(State(admin): State<Admin>) -> Response {
     gauge!("gavel_in_flight").set(admin.gateway.admission.in_flight() as f64);
     admin.gateway.telemetry.refresh();
+    store::report(&admin.gateway.store);
     admin
         .gateway
         .decisions

@@ -9,6 +9,8 @@ mod read;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use features::CacheLimits;
+
 pub use self::decision_log::DecisionLogConfig;
 
 /// Everything a process is told at start.
@@ -22,6 +24,8 @@ pub struct Config {
     pub triton: TritonConfig,
     /// The online store's URL.
     pub store_url: String,
+    /// What is kept of what a store across the network has just answered.
+    pub store_cache: CacheLimits,
     /// Where Kafka is and how it is spoken to.
     pub kafka: broker::Options,
     /// Models served in process.
@@ -126,6 +130,10 @@ impl Default for Config {
                 max_in_flight: 1024,
             },
             store_url: "embedded:data/features".into(),
+            store_cache: CacheLimits {
+                bytes: 16 * 1024 * 1024,
+                ttl: Duration::from_millis(100),
+            },
             kafka: broker::Options::default(),
             models: ModelsConfig {
                 repository: "model_repository".into(),

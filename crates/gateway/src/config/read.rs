@@ -43,6 +43,18 @@ impl Config {
             &mut config.store_url,
             store.string("url", &mut problems).map(|u| u.value),
         );
+        let mut cache = store.table("cache", &mut problems);
+        set(
+            &mut config.store_cache.bytes,
+            cache
+                .integer("bytes", 0..=64 * 1024 * 1024 * 1024, &mut problems)
+                .map(|n| n as usize),
+        );
+        set(
+            &mut config.store_cache.ttl,
+            cache.duration("ttl", &mut problems).map(|d| d.value),
+        );
+        cache.finish(&mut problems);
         store.finish(&mut problems);
         config.kafka = kafka::read(root.table("kafka", &mut problems), &mut problems);
         config

@@ -4,6 +4,7 @@
 
 mod decision;
 pub mod logs;
+pub mod store;
 pub mod triton;
 
 use std::time::Duration;
@@ -66,6 +67,7 @@ impl Telemetry {
     pub fn new() -> Self {
         describe();
         triton::describe();
+        store::describe();
         let telemetry = Self {
             rejected: Kind::ALL
                 .map(|kind| counter!("gavel_rejections_total", "kind" => kind.name())),

@@ -29,6 +29,15 @@ async fn until_features(gateway: &Gateway) {
     .await;
 }
 
+/// What the store answered a moment ago is used a moment longer.
+async fn until_none_are_kept(gateway: &Gateway) {
+    eventually("what was kept is forgotten", async || {
+        let decision = gateway.decide(&files::payment()).await;
+        (missing(&decision) > 0).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_outlives_the_gateway() {
     let _turn = turn().lock().await;
@@ -75,6 +84,7 @@ async fn a_redis_that_dies_costs_features_and_no_answer() {
 
     let canary = Canary::start();
     redis.kill();
+    until_none_are_kept(&gateway).await;
     for _ in 0..50 {
         let decision = gateway.decide(&files::payment()).await;
         assert!(missing(&decision) > 0, "{decision}");
@@ -99,6 +109,7 @@ async fn a_frozen_redis_costs_its_slice_at_most() {
 
     let canary = Canary::start();
     redis.stop();
+    until_none_are_kept(&gateway).await;
     for _ in 0..50 {
         let decision = gateway.decide(&files::payment()).await;
         assert!(missing(&decision) > 0, "{decision}");

@@ -118,7 +118,7 @@ fn present_null_missing_and_stale_are_told_apart_by_view() {
         at(99),
     ];
     let mut row = FeatureRow::blank(plan.layout.clone());
-    row.take_feast(0, Some(values), 100 * 1_000_000 + DAY_US);
+    row.take_feast(0, Some(&values), 100 * 1_000_000 + DAY_US);
     assert_eq!(
         statuses(&row),
         [
@@ -148,7 +148,7 @@ fn what_is_corrupt_or_of_another_type_is_missing_and_counted_and_the_rest_is_use
         at(0),
     ];
     let mut row = FeatureRow::blank(plan.layout.clone());
-    row.take_feast(0, Some(values), 1);
+    row.take_feast(0, Some(&values), 1);
     // Without a time its age is not known: the view has a ttl.
     assert_eq!(
         statuses(&row),
@@ -168,7 +168,7 @@ fn no_hash_and_no_key_are_missing() {
     let plan = plan(&["a.x", "b.s"]);
     for (stored, discarded) in [(Some(vec![None; 4]), 0), (None, 2), (Some(Vec::new()), 0)] {
         let mut row = FeatureRow::blank(plan.layout.clone());
-        row.take_feast(0, stored, 0);
+        row.take_feast(0, stored.as_deref(), 0);
         assert!(row.view_missing("a") && row.view_missing("b"));
         assert_eq!(row.missing().count(), 2);
         assert_eq!(row.discarded_rows(), discarded);

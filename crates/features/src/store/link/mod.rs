@@ -119,15 +119,10 @@ impl<D: Dial> Link<D> {
     /// Reads everything in one round trip. Without an answer it leaves so long before `until` that a
     /// late timer still ends it in time; with less than that left, it leaves at once.
     pub(super) async fn read(&self, ask: &Ask<'_>, until: Instant) -> Result<Reply, ReadFailure> {
-        if ask.is_empty() {
+        if ask.len() == 0 {
             return Ok(Reply::default());
         }
-        let now = Instant::now();
-        let left = until.saturating_duration_since(now);
-        let Some(wait) = left.checked_sub(TIMER_RESOLUTION) else {
-            return Err(ReadFailure::TimedOut);
-        };
-        let leave_at = now + wait;
+        let leave_at = last_moment(until).ok_or(ReadFailure::TimedOut)?;
         let mut broken = None;
         // A server closes idle connections and restarts: a read is tried once more then.
         for _ in 0..2 {
@@ -247,6 +242,14 @@ impl<D: Dial> Link<D> {
         // The state that ended the wait, looked at again: a session may have ended just now.
         present(&state).unwrap_or_else(|| Err(ReadFailure::Unavailable("connection lost".into())))
     }
+}
+
+/// When who has to be gone at `until` leaves, so that a late timer still lets it; `None` if that is
+/// over.
+pub(super) fn last_moment(until: Instant) -> Option<Instant> {
+    let now = Instant::now();
+    let left = until.saturating_duration_since(now);
+    left.checked_sub(TIMER_RESOLUTION).map(|wait| now + wait)
 }
 
 fn unavailable(why: String) -> StoreError {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Dial, Link, Wire, WireError};
+use super::{Dial, Wire, WireError};
 use crate::key::Keys;
 use crate::store::ask::{Ask, Reply};
 use crate::store::change::Change;
+use crate::store::remote::Remote;
 use crate::store::{Backend, Store};
 
 /// What the server does with whatever comes, until told otherwise.
@@ -17,6 +18,8 @@ use crate::store::{Backend, Store};
 pub(crate) enum Mood {
     /// Answers after this long.
     Answer(Duration),
+    /// Looks at once, and answers after this long.
+    AnswerLate(Duration),
     /// Answers with an error that leaves the connection whole.
     Refuse,
     /// Closes the connection.
@@ -55,12 +58,12 @@ impl Script {
         let script = Script {
             shared: Arc::new(Mutex::new(shared)),
         };
-        let link = Arc::new(Link::new(ScriptedDial(script.clone())));
+        let remote = Arc::new(Remote::new(ScriptedDial(script.clone())));
         (
             script,
             Store {
                 feast: None,
-                backend: Backend::Scripted(link),
+                backend: Backend::Scripted(remote),
             },
         )
     }
@@ -84,7 +87,7 @@ impl Script {
     async fn act(mood: Mood) -> Result<(), WireError> {
         match mood {
             Mood::Answer(after) if after.is_zero() => Ok(()),
-            Mood::Answer(after) => {
+            Mood::Answer(after) | Mood::AnswerLate(after) => {
                 sleep(after).await;
                 Ok(())
             }
@@ -129,9 +132,13 @@ impl Wire for Script {
             }
             mood
         };
+        let look = || {
+            let rows = &self.shared.lock().unwrap().rows;
+            ask.rows.iter().map(|key| rows.get(key).cloned()).collect()
+        };
+        let at_once = matches!(mood, Mood::AnswerLate(_)).then(look);
         Script::act(mood).await?;
-        let rows = &self.shared.lock().unwrap().rows;
-        let rows = ask.rows.iter().map(|key| rows.get(key).cloned()).collect();
+        let rows = at_once.unwrap_or_else(look);
         Ok(Reply {
             rows,
             hashes: Vec::new(),
