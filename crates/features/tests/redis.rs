@@ -285,7 +285,71 @@ async fn a_wrong_password_is_said_in_words() {
         error.contains("can't be reached") && !error.contains("wrong@"),
         "{error}"
     );
+    assert!(error.contains("see the URL's login"), "{error}");
+    let none = Bench::new(&format!("redis://{address}"));
+    let error = none.store.ping().await.unwrap_err().to_string();
+    assert!(error.contains("wants a password"), "{error}");
     let right = Bench::new(&format!("redis://:right@{address}"));
     right.fill(2).await;
     assert_eq!(right.check(1, 1, AMPLE).await, StoreOutcome::Answered);
+}
+
+/// What the store says to a user that may do all that Gavel needs but `lacks`.
+async fn said_to_a_user_without(redis: &Redis, lacks: &[u8]) -> [String; 2] {
+    let all: [&[u8]; 12] = [
+        b"ACL",
+        b"SETUSER",
+        b"gavel",
+        b"reset",
+        b"on",
+        b">pw",
+        b"~gavel:*",
+        b"+mget",
+        b"+hmget",
+        b"+ping",
+        b"+evalsha",
+        b"+eval",
+    ];
+    command(redis, &all);
+    command(
+        redis,
+        &[b"ACL", b"SETUSER", b"gavel", b"+getrange", b"+set", lacks],
+    );
+    let address = redis.url().replace("redis://", "");
+    let bench = Bench::new(&format!("redis://gavel:pw@{address}"));
+    let tell = |result: Result<(), StoreError>| {
+        result.map_or_else(|error| error.to_string(), |()| "done".into())
+    };
+    let line = r#"{"view":"card","entity":{"card_id":"1"},"values":{"n":1}}"#;
+    let row = parse_line(&bench.catalog, line).unwrap();
+    let put = bench.store.put(&bench.catalog, &[row]).await.map(drop);
+    [tell(bench.store.ping().await), tell(put)]
+}
+
+#[tokio::test]
+async fn a_user_that_lacks_a_permission_is_told_which() {
+    let redis = Redis::start();
+    assert_eq!(
+        said_to_a_user_without(&redis, b"+mget").await,
+        ["done", "done"]
+    );
+    let [read, _] = said_to_a_user_without(&redis, b"-mget").await;
+    assert!(
+        read.contains("'mget'") && read.contains("+mget +hmget"),
+        "{read}"
+    );
+    let [read, put] = said_to_a_user_without(&redis, b"-evalsha").await;
+    assert_eq!(read, "done");
+    assert!(
+        put.contains("'evalsha'") && put.contains("+evalsha"),
+        "{put}"
+    );
+    let [read, put] = said_to_a_user_without(&redis, b"-getrange").await;
+    assert_eq!(read, "done");
+    assert!(put.to_lowercase().contains("getrange"), "{put}");
+    let [read, put] = said_to_a_user_without(&redis, b"resetkeys").await;
+    assert!(
+        read.contains("~gavel:*") && put.contains("~gavel:*"),
+        "{read} {put}"
+    );
 }

@@ -23,6 +23,7 @@ mod port;
 mod process;
 mod proxy;
 mod redis;
+mod sentinel;
 mod triton;
 
 pub use cluster::RedisCluster;
@@ -32,4 +33,5 @@ pub use kafka::KafkaCluster;
 pub use port::free_port;
 pub use proxy::{Proxy, Target};
 pub use redis::Redis;
+pub use sentinel::RedisSentinel;
 pub use triton::Triton;

@@ -131,6 +131,22 @@ impl Redis {
         self.process.pid()
     }
 
+    /// What redis-cli says when it is given these arguments, without TLS.
+    ///
+    /// # Panics
+    /// If redis-cli is missing.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        match Command::new("redis-cli")
+            .args(["-p", &port])
+            .args(arguments)
+            .output()
+        {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(error) => panic!("redis-cli cannot be run ({error}): {MISSING}"),
+        }
+    }
+
     /// Freezes it: SIGSTOP. Its connections stay up, silent.
     pub fn stop(&self) {
         self.process.signal(libc::SIGSTOP);
@@ -161,7 +177,7 @@ impl Redis {
     }
 }
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     match tempfile::tempdir() {
         Ok(folder) => folder,
         Err(error) => panic!("no temporary folder can be made for Redis: {error}"),

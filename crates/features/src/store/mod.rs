@@ -5,6 +5,7 @@
 //! | `embedded:PATH` | in process, in a folder on disk |
 //! | `redis://…`, `rediss://…` | one Redis |
 //! | `redis-cluster://…`, `rediss-cluster://…` | a Redis cluster |
+//! | `redis-sentinel://…`, `rediss-sentinel://…` | the master that sentinels watch |
 //!
 //! The rows are the same bytes in all of them: see `key` and `row`. The forms of Redis URLs are in
 //! `redis::url`.
@@ -133,7 +134,7 @@ impl Store {
         }
     }
 
-    /// `"embedded"`, `"redis"` or `"redis-cluster"`.
+    /// `"embedded"`, `"redis"`, `"redis-cluster"` or `"redis-sentinel"`.
     pub fn kind(&self) -> &'static str {
         match &self.backend {
             Backend::Embedded(_) => "embedded",

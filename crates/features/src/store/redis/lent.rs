@@ -7,6 +7,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError};
 use futures::future::{try_join, try_join_all};
 
+use super::explain::explain;
 use super::script::By;
 use super::{commands, script};
 use crate::store::ask::{Ask, Reply, Values};
@@ -131,10 +132,13 @@ impl Lent {
     }
 
     fn failed(&self, error: &RedisError) -> WireError {
+        // A replica that was the master: another server is to be asked for.
+        let demoted = error.code() == Some("READONLY");
         WireError {
             // A cluster's connection replaces the broken ones within by itself.
-            broken: matches!(self, Lent::Server { .. }) && error.is_unrecoverable_error(),
-            why: error.to_string(),
+            broken: matches!(self, Lent::Server { .. })
+                && (demoted || error.is_unrecoverable_error()),
+            why: explain(error),
         }
     }
 }

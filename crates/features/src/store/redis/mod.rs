@@ -1,4 +1,4 @@
-//! Redis: one server or a cluster, with or without TLS.
+//! Redis: one server, the master that sentinels watch, or a cluster, with or without TLS.
 //!
 //! All rows of a request are read with one `MGET`, and each hash with an `HMGET`, in one pipeline; on a
 //! cluster they go side by side, and the client asks several nodes for the rows of one `MGET`. Writes
@@ -13,17 +13,21 @@
 //! connection that still answers is lent again, and a dead one is replaced.
 
 mod commands;
+mod explain;
 mod lent;
 mod script;
+mod sentinel;
 mod url;
 
 use std::time::Duration;
 
-use deadpool_redis::redis::{AsyncConnectionConfig, RedisError};
+use deadpool_redis::redis::AsyncConnectionConfig;
 use deadpool_redis::{PoolError, Runtime, cluster};
 
 use super::link::{Dial, WireError};
+use explain::explain;
 use lent::Lent;
+use sentinel::Sentinels;
 pub(super) use url::{Address, SCHEMES, is_redis, parse, redact};
 
 /// Connections that requests share. More than one, so that a long reply does not hold up all. The
@@ -40,31 +44,17 @@ const PIPELINE: usize = 1024;
 pub(super) enum RedisDial {
     Server(deadpool_redis::Pool),
     Cluster(cluster::Pool),
+    Sentinel(Sentinels),
 }
 
 impl RedisDial {
     pub(super) fn new(address: Address) -> Result<Self, String> {
-        let describe = |error: RedisError| error.to_string();
         match address {
-            Address::Server(url) => {
-                // The link bounds every call by itself: reads by their slices.
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT))
-                    .set_response_timeout(None)
-                    .set_pipeline_buffer_size(PIPELINE);
-                let manager = deadpool_redis::Manager::new_with_config(url, config);
-                let pool = deadpool_redis::Pool::builder(manager.map_err(describe)?)
-                    .max_size(2 * CONNECTIONS)
-                    .runtime(Runtime::Tokio1)
-                    .wait_timeout(Some(CONNECT))
-                    .create_timeout(Some(CONNECT))
-                    .recycle_timeout(Some(CHECK));
-                pool.build()
-                    .map(RedisDial::Server)
-                    .map_err(|error| error.to_string())
-            }
+            Address::Server(url) => server_pool(&url).map(RedisDial::Server),
+            Address::Sentinel(watched) => Ok(RedisDial::Sentinel(Sentinels::new(watched))),
             Address::Cluster(urls) => {
-                let manager = cluster::Manager::new(urls, false).map_err(describe)?;
+                let manager =
+                    cluster::Manager::new(urls, false).map_err(|error| error.to_string())?;
                 let pool = cluster::Pool::builder(manager)
                     .max_size(2)
                     .runtime(Runtime::Tokio1)
@@ -84,22 +74,42 @@ impl Dial for RedisDial {
 
     async fn dial(&self) -> Result<Lent, WireError> {
         match self {
-            RedisDial::Server(pool) => {
-                let mut connections = Vec::with_capacity(CONNECTIONS);
-                for _ in 0..CONNECTIONS {
-                    connections.push(pool.get().await.map_err(not_lent)?);
-                }
-                Ok(Lent::server(connections))
-            }
+            RedisDial::Server(pool) => Ok(Lent::server(take(pool).await?)),
+            RedisDial::Sentinel(sentinels) => Ok(Lent::server(sentinels.lend().await?)),
             // Multiplexed, and with a connection to each node by itself.
             RedisDial::Cluster(pool) => Ok(Lent::Cluster(pool.get().await.map_err(not_lent)?)),
         }
     }
 }
 
+/// Connections to the server at `url`; nothing is connected yet.
+fn server_pool(url: &str) -> Result<deadpool_redis::Pool, String> {
+    // The link bounds every call by itself: reads by their slices.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(PIPELINE);
+    let manager = deadpool_redis::Manager::new_with_config(url, config);
+    let pool = deadpool_redis::Pool::builder(manager.map_err(|error| error.to_string())?)
+        .max_size(2 * CONNECTIONS)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT))
+        .create_timeout(Some(CONNECT))
+        .recycle_timeout(Some(CHECK));
+    pool.build().map_err(|error| error.to_string())
+}
+
+async fn take(pool: &deadpool_redis::Pool) -> Result<Vec<deadpool_redis::Connection>, WireError> {
+    let mut connections = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        connections.push(pool.get().await.map_err(not_lent)?);
+    }
+    Ok(connections)
+}
+
 fn not_lent(error: PoolError) -> WireError {
     let why = match error {
-        PoolError::Backend(error) => error.to_string(),
+        PoolError::Backend(error) => explain(&error),
         PoolError::Timeout(_) => "the connection was not made in time".to_owned(),
         error => error.to_string(),
     };

@@ -6,6 +6,11 @@
 //! | `rediss://…` | the same over TLS |
 //! | `redis-cluster://[user:password@]host:port,host:port…` | a cluster, by some of its nodes |
 //! | `rediss-cluster://…` | the same over TLS |
+//! | `redis-sentinel://[user:password@]host[:port],host…/MASTER[/db]` | the master of that name, by its sentinels |
+//! | `rediss-sentinel://…` | the same over TLS, to the sentinels as well |
+//!
+//! A login is the servers'; a sentinel gets it if it wants one. Sentinels are at port 26379 unless
+//! another is named.
 //!
 //! TLS verifies the server's certificate and name against the system's root certificates, or against
 //! those in the file that the environment variable `SSL_CERT_FILE` names (PEM): that is how a
@@ -18,6 +23,25 @@ use deadpool_redis::redis::{ConnectionAddr, IntoConnectionInfo};
 pub(in crate::store) enum Address {
     Server(String),
     Cluster(Vec<String>),
+    Sentinel(Watched),
+}
+
+/// A master that sentinels watch.
+#[derive(Debug, PartialEq)]
+pub(in crate::store) struct Watched {
+    /// Of each sentinel, the URL without and with the login.
+    pub(super) sentinels: Vec<[String; 2]>,
+    pub(super) master: String,
+    /// What comes before the address of a server, and what comes after.
+    around: [String; 2],
+}
+
+impl Watched {
+    /// The URL of the server at `address`.
+    pub(super) fn server(&self, address: &str) -> String {
+        let [before, after] = &self.around;
+        format!("{before}{address}{after}")
+    }
 }
 
 impl Address {
@@ -25,15 +49,18 @@ impl Address {
         match self {
             Address::Server(_) => "redis",
             Address::Cluster(_) => "redis-cluster",
+            Address::Sentinel(_) => "redis-sentinel",
         }
     }
 }
 
-pub(in crate::store) const SCHEMES: [&str; 4] = [
+pub(in crate::store) const SCHEMES: [&str; 6] = [
     "redis://",
     "rediss://",
     "redis-cluster://",
     "rediss-cluster://",
+    "redis-sentinel://",
+    "rediss-sentinel://",
 ];
 
 pub(in crate::store) fn is_redis(url: &str) -> bool {
@@ -46,25 +73,71 @@ pub(in crate::store) fn is_redis(url: &str) -> bool {
 /// What is wrong with it, without its password.
 pub(in crate::store) fn parse(url: &str) -> Result<Address, String> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let Some(scheme) = scheme.strip_suffix("-cluster") else {
-        check(url)?;
-        return Ok(Address::Server(url.to_owned()));
+    let (login, rest) = match rest.rsplit_once('@') {
+        Some((login, rest)) => (format!("{login}@"), rest),
+        None => (String::new(), rest),
     };
-    if rest.contains(['/', '?', '#']) {
+    match scheme.split_once('-') {
+        Some((scheme, "cluster")) => cluster(scheme, &login, rest),
+        Some((scheme, _)) => sentinel(scheme, &login, rest),
+        None => {
+            check(url)?;
+            Ok(Address::Server(url.to_owned()))
+        }
+    }
+}
+
+fn cluster(scheme: &str, login: &str, nodes: &str) -> Result<Address, String> {
+    if nodes.contains(['/', '?', '#']) {
         return Err(
             "a cluster's URL ends with its nodes: it has no path and no options".to_owned(),
         );
     }
-    let (login, nodes) = match rest.rsplit_once('@') {
-        Some((login, nodes)) => (format!("{login}@"), nodes),
-        None => (String::new(), rest),
-    };
     let urls: Vec<String> = nodes
         .split(',')
         .map(|node| format!("{scheme}://{login}{node}"))
         .collect();
     urls.iter().try_for_each(|url| check(url))?;
     Ok(Address::Cluster(urls))
+}
+
+fn sentinel(scheme: &str, login: &str, rest: &str) -> Result<Address, String> {
+    let shape = || {
+        format!(
+            "expected {scheme}-sentinel://HOST:PORT,HOST:PORT/MASTER, with the name of the master that the sentinels watch, and perhaps /DB"
+        )
+    };
+    let mut parts = rest.split('/');
+    let (Some(hosts), Some(master), db, None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(shape());
+    };
+    if master.is_empty() || rest.contains(['?', '#']) {
+        return Err(shape());
+    }
+    let sentinels = hosts.split(',').map(|host| {
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| {
+            !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let port = if has_port { "" } else { ":26379" };
+        ["", login].map(|login| format!("{scheme}://{login}{host}{port}"))
+    });
+    let watched = Watched {
+        sentinels: sentinels.collect(),
+        master: master.to_owned(),
+        around: [
+            format!("{scheme}://{login}"),
+            db.map_or_else(String::new, |db| format!("/{db}")),
+        ],
+    };
+    watched
+        .sentinels
+        .iter()
+        .flatten()
+        .try_for_each(|url| check(url))?;
+    check(&watched.server("host:1"))?;
+    Ok(Address::Sentinel(watched))
 }
 
 fn check(url: &str) -> Result<(), String> {
@@ -113,6 +186,19 @@ mod tests {
                 "rediss://u:p@b:2".to_owned()
             ]))
         );
+        let Ok(Address::Sentinel(watched)) = parse("redis-sentinel://u:p@a,[::1]:2/mymaster/3")
+        else {
+            panic!("no sentinel")
+        };
+        assert_eq!(
+            watched.sentinels,
+            [
+                ["redis://a:26379", "redis://u:p@a:26379"],
+                ["redis://[::1]:2", "redis://u:p@[::1]:2"],
+            ]
+        );
+        assert_eq!(watched.master, "mymaster");
+        assert_eq!(watched.server("m:1"), "redis://u:p@m:1/3");
     }
 
     #[test]
@@ -121,6 +207,11 @@ mod tests {
             "redis://",
             "redis-cluster://a:1,",
             "redis-cluster://a:1/2",
+            "redis-sentinel://u:secret@a:1",
+            "redis-sentinel://u:secret@a:1/",
+            "redis-sentinel://u:secret@a:1/m/x",
+            "redis-sentinel://u:secret@a:1/m/1/2",
+            "redis-sentinel://u:secret@a:1/m?x=1",
             "redis://h/secret",
             "redis://h:x",
         ] {
