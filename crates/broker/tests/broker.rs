@@ -347,3 +347,24 @@ async fn a_full_queue_and_a_record_that_is_too_large_are_told() {
     assert_eq!(failures.records, 1);
     assert!(failures.last.unwrap().contains("too large"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_a_broker_that_is_gone() {
+    let cluster = KafkaCluster::start();
+    cluster.create_topic("payments", 1);
+    let options = options(&cluster.brokers());
+    let producer = Producer::open(&options).unwrap();
+    send(&producer, "payments", 0..10).await;
+    let mut consumer = Consumer::open(&options, &subscription("g", "payments"))
+        .await
+        .unwrap();
+    let records = match timeout(PATIENCE, consumer.next()).await {
+        Ok(Delivery::Records(records)) => records,
+        other => panic!("{other:?}"),
+    };
+    cluster.down();
+    consumer.commit(&positions(&records));
+    let closed = timeout(PATIENCE, consumer.close()).await;
+    let told = closed.unwrap().unwrap_err().to_string();
+    assert!(told.contains("could not commit its last positions"), "{told}");
+}

@@ -22,7 +22,10 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use self::context::{Context, Shared};
 use crate::options::{OptionError, Options};
@@ -31,6 +34,8 @@ use crate::options::{OptionError, Options};
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// Deliveries that wait to be taken.
 const QUEUE: usize = 4;
+/// How long closing waits for the cluster.
+const CLOSE: Duration = Duration::from_secs(10);
 /// Names of topics that a message shows.
 const SHOWN: usize = 20;
 
@@ -242,7 +247,10 @@ impl Consumer {
         let reader = self.reader.take();
         let (inner, shared) = (Arc::clone(&self.inner), Arc::clone(&self.shared));
         drop(self);
-        let closing = tokio::task::spawn_blocking(move || {
+        let (done, closed) = oneshot::channel();
+        // On a thread that nobody waits for: without a broker, librdkafka tries for ever.
+        let closing = std::thread::Builder::new().name("kafka-close".into());
+        let closing = closing.spawn(move || {
             // A reader that panicked has nothing left to wait for.
             let _ = reader.map(std::thread::JoinHandle::join);
             let list = shared.positions();
@@ -252,15 +260,19 @@ impl Consumer {
             };
             // Leaves the group.
             drop(inner);
-            committed
+            // Whoever waited may have given up.
+            let _ = done.send(committed);
         });
-        match closing.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ConsumerError::Client(format!(
-                "could not commit its last positions: {error}; what they cover will be read again, and counted once"
-            ))),
-            Err(error) => Err(ConsumerError::Client(format!("did not close: {error}"))),
-        }
+        closing.map_err(|error| ConsumerError::Client(format!("cannot close: {error}")))?;
+        let why = match timeout(CLOSE, closed).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(_)) => "its thread broke off".to_owned(),
+            Err(_) => format!("no answer within {CLOSE:?}"),
+        };
+        Err(ConsumerError::Client(format!(
+            "could not commit its last positions: {why}; what they cover will be read again"
+        )))
     }
 }
 
