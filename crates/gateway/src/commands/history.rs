@@ -12,7 +12,6 @@ use gateway::{
 };
 
 #[derive(Debug, Args)]
-#[group(id = "wanted", args = ["decision", "views"], required = true, multiple = false)]
 pub(crate) struct History {
     /// Past events, .csv, .jsonl or .parquet; with =TYPE, their type in features.toml.
     #[arg(long, value_name = "FILE[=TYPE]", required = true, value_parser = events)]
@@ -21,7 +20,7 @@ pub(crate) struct History {
     #[arg(long)]
     spine: PathBuf,
     /// The decision whose features are wanted; the spine has its inputs as columns.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "views", required_unless_present = "views")]
     decision: Option<String>,
     /// The views whose features are wanted, separated by commas.
     #[arg(long, value_delimiter = ',')]
