@@ -31,7 +31,12 @@ impl<'s> Output<'s> {
         let mut columns: Vec<Column> = carried
             .map(|(i, name)| {
                 let cells = spine.rows.iter().filter_map(|row| row.cells.get(i));
-                column(Arc::clone(name), inferred(cells))
+                // An id of digits is text where the decision says so.
+                let held = match sight.is_text(name) {
+                    true => (Scalar::Text, false),
+                    false => inferred(cells),
+                };
+                column(Arc::clone(name), held)
             })
             .collect();
         for wanted in &sight.columns {

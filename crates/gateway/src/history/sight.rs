@@ -66,6 +66,14 @@ impl Sight {
         Sight::new(catalog, schema, &names, left_out)
     }
 
+    /// Whether a column of the spine is an entity or an input that is text.
+    pub(super) fn is_text(&self, name: &str) -> bool {
+        let mut entities = self.schema.entities.iter();
+        let mut inputs = self.schema.inputs.iter();
+        entities.any(|field| field.name == name && field.dtype == Dtype::String)
+            || inputs.any(|field| field.name == name && field.dtype == Dtype::String)
+    }
+
     fn new(
         catalog: &Catalog,
         schema: RequestSchema,

@@ -208,8 +208,8 @@ fn columns_that_are_carried_keep_their_values() {
     let spine = setup.file(
         "spine.csv",
         "card_id,time,int,float,flag,padded,long,mixed,empty\n\
-         a,1,1,1.50,True,007,12345678901234567890,1,\n\
-         a,2,-2,2e3,false,08,1,x,\n",
+         4,1,1,1.50,True,007,12345678901234567890,1,\n\
+         5,2,-2,2e3,false,08,1,x,\n",
     );
     let files = setup.files(events.clone(), spine.clone(), "train.parquet");
     setup.make(&["card"], &files).unwrap();
@@ -217,6 +217,7 @@ fn columns_that_are_carried_keep_their_values() {
     let row = reader.read().unwrap().unwrap().unwrap();
     let cell = |name: &str| row.get(name).unwrap().clone();
     let text = |text: &str| Cell::Text(text.to_owned());
+    assert_eq!(cell("card_id"), text("4"));
     assert_eq!(cell("int"), Cell::Int(1));
     assert_eq!(cell("float"), Cell::Float(1.5));
     assert_eq!(cell("flag"), Cell::Bool(true));
@@ -229,7 +230,7 @@ fn columns_that_are_carried_keep_their_values() {
     setup.make(&["card"], &files).unwrap();
     let csv = fs::read_to_string(&files.out).unwrap();
     assert!(
-        csv.contains("a,1,1,1.50,True,007,12345678901234567890,1,,-1,"),
+        csv.contains("4,1,1,1.50,True,007,12345678901234567890,1,,-1,"),
         "{csv}"
     );
 }
