@@ -172,6 +172,7 @@ async fn a_log_that_nobody_takes_holds_up_nothing() {
         .args(["--admin-listen", &format!("127.0.0.1:{admin_port}")])
         .args(["--decisions", &root("decisions")])
         .args(["--model-repository", &root("model_repository")])
+        .current_dir(folder.path())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
