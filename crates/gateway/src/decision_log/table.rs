@@ -294,3 +294,6 @@ fn cell(value: &Value) -> Cell {
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
