@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::catalog::Feature;
+use crate::catalog::{self, Feature};
 use crate::plan::{ColumnId, Layout, Origin};
 use crate::value::Value;
 
@@ -90,6 +90,8 @@ pub enum Source<'r> {
     Request,
     /// The stored row of the view of this name.
     View(&'r str),
+    /// Feast's view of this name.
+    Feast(&'r str),
     /// A transform of other columns.
     Derived,
 }
@@ -212,10 +214,14 @@ impl FeatureRow {
             let (source, event_time_us) = match *origin {
                 Origin::Request => (Source::Request, None),
                 Origin::Derived => (Source::Derived, None),
-                Origin::View(place) => (
-                    Source::View(&self.layout.views[place].view.name),
-                    self.event_time_of(place),
-                ),
+                Origin::View(place) => {
+                    let view = &self.layout.views[place].view;
+                    let source = match view.source {
+                        catalog::Source::Feast(_) => Source::Feast(&view.name),
+                        _ => Source::View(&view.name),
+                    };
+                    (source, self.event_time_of(place))
+                }
             };
             Column {
                 name,

@@ -337,3 +337,19 @@ fn names_that_would_break_headers_or_metrics_are_refused() {
         )
         .fails_with(&["decisions/fraud.toml:", "second, ary", "letters, digits"]);
 }
+
+#[test]
+fn a_feast_repository_is_looked_for_from_the_folder_of_the_features() {
+    let feast = "[feast]\nfeature_store = \"feast.yaml\"\n\n[derived]";
+    let project = || Project::copy().edit("decisions/features.toml", "[derived]", feast);
+    project().fails_with(&[
+        "decisions/feast.yaml cannot be read",
+        "feast.feature_store",
+        "decisions/features.toml:",
+    ]);
+    let yaml = "project: p\nregistry: s3://bucket/registry.db\nonline_store: {type: redis, connection_string: 'h:1,ssl=False'}\n";
+    project().write("decisions/feast.yaml", yaml).fails_with(&[
+        "decisions/feast.yaml: registry is not a file on this machine",
+        "online_store.connection_string has ssl=False, which turns TLS on in Feast",
+    ]);
+}

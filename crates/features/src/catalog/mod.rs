@@ -148,7 +148,10 @@ impl Catalog {
             catalog.views = views::views(&root, &entities, &events, &mut report);
             catalog.events = events::join(events, &catalog.views, &mut report);
             catalog.feast = feast::feast(&root, folder, &mut catalog.views, &mut report);
-            catalog.derived = derived::derived(&root, &catalog, &mut report);
+            // Without Feast's views, what is derived from them would be reported once more.
+            if root.get("feast").is_none() || catalog.feast.is_some() {
+                catalog.derived = derived::derived(&root, &catalog, &mut report);
+            }
         }
         report.finish(catalog)
     }

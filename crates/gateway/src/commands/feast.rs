@@ -128,3 +128,68 @@ fn age(time_us: i64, now: SystemTime) -> Duration {
     let age_us = i128::try_from(now_us).unwrap_or(i128::MAX) - i128::from(time_us);
     Duration::from_micros(u64::try_from(age_us).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use features::{FeastField, Status};
+
+    use super::*;
+
+    fn field(name: &str, value_type: &str, status: Status, value: Json) -> FeastField {
+        let is_corrupt = name == "bad";
+        FeastField {
+            name: name.to_owned(),
+            value_type: value_type.to_owned(),
+            status,
+            kind: (!value.is_null()).then_some("some_val"),
+            value,
+            is_corrupt,
+        }
+    }
+
+    fn row(event_time_us: Option<i64>) -> FeastRow {
+        FeastRow {
+            event_time_us,
+            features: vec![
+                field("attributes", "MAP", Status::Stale, json!({ "k": "v" })),
+                field("bad", "INT64", Status::Missing, Json::Null),
+                field("none", "STRING", Status::Null, Json::Null),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_table_shows_each_status_and_the_age() {
+        let now = UNIX_EPOCH + Duration::from_micros(3_661_500_000);
+        let shown = table(&row(Some(1_500_000)), now);
+        assert_eq!(
+            shown,
+            "FEATURE     TYPE    STATUS   VALUE\n\
+             attributes  MAP     stale    {\"k\":\"v\"}\n\
+             bad         INT64   corrupt  -\n\
+             none        STRING  null     -\n\
+             true at 1970-01-01T00:00:01.500000Z, 1h 1m ago"
+        );
+        let nothing = table(&row(None), now);
+        assert!(nothing.ends_with("Feast has stored nothing of this entity in this view"));
+    }
+
+    #[test]
+    fn json_holds_whole_values_and_survives_times_out_of_range() {
+        let now = UNIX_EPOCH + Duration::from_secs(10);
+        let entity = [("id".to_owned(), "7".to_owned())];
+        let shown = to_json("v", &entity, &row(Some(4_000_000)), now);
+        assert_eq!(shown["age_s"], json!(6.0));
+        assert_eq!(shown["entity"], json!({ "id": "7" }));
+        assert_eq!(
+            shown["features"]["attributes"]["value"],
+            json!({ "k": "v" })
+        );
+        assert_eq!(shown["features"]["bad"]["corrupt"], json!(true));
+        for time_us in [i64::MIN, -1, i64::MAX] {
+            let row = row(Some(time_us));
+            assert_eq!(to_json("v", &entity, &row, now)["event_time"], Json::Null);
+            assert!(table(&row, now).contains("a time out of range"));
+        }
+    }
+}

@@ -40,6 +40,10 @@ impl Seen<'_> {
                 shown.insert("view".into(), view.into());
                 "view"
             }
+            Source::Feast(view) => {
+                shown.insert("view".into(), view.into());
+                "feast"
+            }
         };
         shown.insert("source".into(), source.into());
         if let Some((time, age_us)) = self.time(column) {
@@ -94,6 +98,7 @@ impl Seen<'_> {
             Source::Request => "request".to_owned(),
             Source::Derived => "derived".to_owned(),
             Source::View(view) => format!("view {view} ({})", self.store),
+            Source::Feast(view) => format!("view {view} (Feast)"),
         };
         let status = column.status.name().to_owned();
         [column.name.to_owned(), shown, status, time, age, source]

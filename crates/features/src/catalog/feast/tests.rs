@@ -164,7 +164,13 @@ fn every_problem_of_the_table_is_said_at_once() {
 
 #[test]
 fn a_repository_that_cannot_be_read_is_a_problem_of_the_key() {
-    let found = parse("[feast]\nfeature_store = \"nowhere.yaml\"").unwrap_err();
+    // What is derived from its views is not reported as well.
+    let derived = "[derived]\nx = { transform = \"log1p\", inputs = [\"user.age\"] }\n";
+    let found = parse(&format!(
+        "{derived}[feast]\nfeature_store = \"nowhere.yaml\""
+    ))
+    .unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].contains("nowhere.yaml cannot be read"),
         "{found:?}"
