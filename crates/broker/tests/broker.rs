@@ -366,5 +366,8 @@ async fn closing_does_not_wait_for_a_broker_that_is_gone() {
     consumer.commit(&positions(&records));
     let closed = timeout(PATIENCE, consumer.close()).await;
     let told = closed.unwrap().unwrap_err().to_string();
-    assert!(told.contains("could not commit its last positions"), "{told}");
+    assert!(
+        told.contains("could not commit its last positions"),
+        "{told}"
+    );
 }

@@ -94,12 +94,7 @@ impl FeastRead {
 impl FeatureRow {
     /// Takes what `read`, which is of this row's layout, found: a value for each of its fields, or
     /// `None` if what is stored is no hash. `now` is in microseconds since the Unix epoch.
-    pub(crate) fn take_feast(
-        &mut self,
-        read: usize,
-        stored: Option<&[Option<Vec<u8>>]>,
-        now: i64,
-    ) {
+    pub(crate) fn take_feast(&mut self, read: usize, stored: Option<&[Option<Vec<u8>>]>, now: i64) {
         let layout = self.layout.clone();
         let places = &layout.feast[read].places;
         let Some(stored) = stored else {
