@@ -210,6 +210,8 @@ fn spawn(kit: &Kit, setup: &Setup, ports: (u16, u16), log: &Path) -> Result<Chil
     let (out, err) = lines.map_err(|error| format!("{}: {error}", log.display()))?;
     kit.command(setup)
         .arg("serve")
+        .arg("--decision-log")
+        .arg(log.with_extension("decisions"))
         .args(["--listen", &format!("127.0.0.1:{}", ports.0)])
         .args(["--admin-listen", &format!("127.0.0.1:{}", ports.1)])
         .stdout(out)
