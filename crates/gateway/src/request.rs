@@ -115,7 +115,8 @@ impl Question {
                         ));
                         None
                     }
-                    None => field.default.clone(),
+                    // Its default is the feature row's to take, which marks it as missing.
+                    None => None,
                 }
             })
             .collect();
@@ -297,6 +298,14 @@ mod tests {
         let (row, _) = question().typed(&schema()).unwrap();
         assert_eq!(row.entities, [Value::String("4022".into())]);
         assert_eq!(row.inputs[0], Some(Value::Float64(129.9)));
+        assert_eq!(row.inputs[2], None);
+    }
+
+    #[test]
+    fn an_input_that_was_not_sent_is_none_whatever_its_default() {
+        let mut schema = schema();
+        schema.inputs[2].default = Some(Value::Int64(7));
+        let (row, _) = question().typed(&schema).unwrap();
         assert_eq!(row.inputs[2], None);
     }
 

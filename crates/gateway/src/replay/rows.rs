@@ -43,8 +43,7 @@ fn request(record: &Record, schema: &RequestSchema) -> Result<RequestRow, String
             Some(None) | None if input.required => {
                 Err(format!("the input `{}` was not logged", input.name))
             }
-            Some(None) => Ok(None),
-            None => Ok(input.default.clone()),
+            Some(None) | None => Ok(None),
         }
     });
     Ok(RequestRow {
