@@ -62,15 +62,15 @@ def write(folder: Path, redis: int) -> FeatureStore:
     for number in range(VIEWS):
         batch = FileSource(path=str(folder / f"view_{number}.parquet"), timestamp_field="event_timestamp")
         schema = [Field(name="user_id", dtype=String)]
-        schema += [Field(name=f"f{feature}", dtype=TYPES[feature]) for feature in range(FEATURES)]
+        schema += [Field(name=f"f{number}_{feature}", dtype=TYPES[feature]) for feature in range(FEATURES)]
         source = PushSource(name=f"push_{number}", batch_source=batch)
         views.append(
             FeatureView(name=f"view_{number}", entities=[user], ttl=dt.timedelta(days=30), schema=schema, source=source)
         )
     store.apply([user, *views])
     row = {"user_id": ["u_1"], "event_timestamp": [dt.datetime.now(dt.UTC)]}
-    frame = pd.DataFrame(row | {f"f{feature}": [VALUES[feature]] for feature in range(FEATURES)})
     for number in range(VIEWS):
+        frame = pd.DataFrame(row | {f"f{number}_{feature}": [VALUES[feature]] for feature in range(FEATURES)})
         store.push(f"push_{number}", frame, to=PushMode.ONLINE)
     return store
 
@@ -133,7 +133,7 @@ def main() -> None:
                 text=True,
             )
             children.append(rust)
-            references = [f"view_{view}:f{feature}" for view in range(VIEWS) for feature in range(FEATURES)]
+            references = [f"view_{view}:f{view}_{feature}" for view in range(VIEWS) for feature in range(FEATURES)]
             entity = [{"user_id": "u_1"}]
             body = json.dumps({"features": references, "entities": {"user_id": ["u_1"]}})
             connection = http.client.HTTPConnection("127.0.0.1", port)
