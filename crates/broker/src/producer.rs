@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use crate::options::{OptionError, Options};
 
 /// What waits for a broker, at most, unless options say otherwise.
-const DEFAULTS: [(&str, &str); 4] = [
+const DEFAULTS: [(&str, &str); 5] = [
+    ("reconnect.backoff.max.ms", "2000"),
     ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("compression.type", "lz4"),

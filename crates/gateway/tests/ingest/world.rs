@@ -13,7 +13,7 @@ use tokio::{process::Child, time::timeout};
 use crate::support::gateway::Setup;
 
 /// Longer than an ingestion takes on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(90);
+pub(crate) const LONG: Duration = Duration::from_secs(180);
 pub(crate) const CARDS: usize = 60;
 const STORES: usize = 7;
 
