@@ -22,7 +22,10 @@ use tokio::time::Instant;
 use crate::options::{OptionError, Options};
 
 /// What waits for a broker, at most, unless options say otherwise.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 6] = [
+    // A broker that comes back is found soon, a connection that went silent is given up: librdkafka's
+    // own are 10 s and a minute.
+    ("socket.timeout.ms", "10000"),
     ("reconnect.backoff.max.ms", "2000"),
     ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),

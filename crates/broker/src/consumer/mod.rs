@@ -39,7 +39,9 @@ const CLOSE: Duration = Duration::from_secs(10);
 /// Names of topics that a message shows.
 const SHOWN: usize = 20;
 
-const DEFAULTS: [(&str, &str); 4] = [
+const DEFAULTS: [(&str, &str); 5] = [
+    // A connection that went silent is given up; librdkafka's own is a minute.
+    ("socket.timeout.ms", "10000"),
     // A broker that comes back is found soon; librdkafka's own is 10 s.
     ("reconnect.backoff.max.ms", "2000"),
     ("queued.max.messages.kbytes", "32768"),
