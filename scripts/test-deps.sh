@@ -35,8 +35,15 @@ for component in fmt clippy; do
   cargo "$component" --version >/dev/null 2>&1 ||
     die "cargo $component is missing: rustup component add rustfmt clippy"
 done
-scripts/triton.sh fetch
-scripts/tools.sh fetch
-scripts/tables.sh fetch
-scripts/fraud_events.sh
-scripts/feast.sh fetch
+# Side by side: most of each is waiting for a network.
+fetches=()
+for program in triton.sh tools.sh tables.sh feast.sh fraud_events.sh; do
+  case $program in
+    fraud_events.sh) "scripts/$program" & ;;
+    *) "scripts/$program" fetch & ;;
+  esac
+  fetches+=("$!")
+done
+for fetch in "${fetches[@]}"; do
+  wait "$fetch" || die "not all could be fetched (the message is above): run the same command again"
+done
