@@ -79,12 +79,12 @@ def questions() -> None:
 
 
 def rows() -> None:
-    lines = (ROOT / "examples" / "features.jsonl").read_text().splitlines()
-    views = {json.loads(line)["view"]: line for line in lines}
-    for view, line in views.items():
-        seed("feature_line", view, line.encode())
-        timed = json.loads(line) | {"event_time": "2019-08-31T10:00:00.123456Z"}
-        seed("feature_line", f"{view}-timed", json.dumps(timed).encode())
+    card = {"view": "card", "entity": {"card_id": "4022"}, "values": {"count": 3.5, "last": [1, 2], "name": None}}
+    store = {"view": "store", "entity": {"store_id": 2166}, "values": {"open": True, "lat": 46.95}}
+    for line in (card, store):
+        seed("feature_line", line["view"], json.dumps(line).encode())
+        timed = line | {"event_time": "2019-08-31T10:00:00.123456Z"}
+        seed("feature_line", f"{line['view']}-timed", json.dumps(timed).encode())
     # What follows version and fingerprint, which the target puts before it: time, nulls, values.
     texts = [struct.pack("<I", len(text)) + text for text in (b"", "é".encode(), b"abc")]
     numbers = struct.pack("<?qfd", True, -1, float("nan"), 1e308)

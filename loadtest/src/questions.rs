@@ -1,6 +1,7 @@
 //! The distinct questions that are asked: payments from the repository's examples.
 //!
-//! A question's id is its place, so that an answer to another question is noticed.
+//! A question's id is its place, so that an answer to another question is noticed. All are asked as of one
+//! moment, right after everything in `examples/payments.jsonl`, so that what a card did is one row.
 
 use std::{fs, path::Path};
 
@@ -31,7 +32,8 @@ pub struct QuestionsError {
 }
 
 /// Reads the payments of `examples/*.json` and `models/golden/fraud_rows.json` below `root`, in a
-/// fixed order. Cards and stores of all of them are in `examples/features.jsonl`.
+/// fixed order, all at the moment of `examples/fraud.json`. What their cards and stores did until then is in
+/// `examples/payments.jsonl`.
 ///
 /// # Errors
 /// A file that cannot be read, in words.
@@ -51,7 +53,10 @@ pub fn read(root: &Path) -> Result<Vec<Question>, QuestionsError> {
         questions.push(parse::<Question>(&file)?);
     }
     questions.extend(golden(root)?.into_iter().map(|row| row.request));
+    let example = parse::<Question>(&examples.join("fraud.json"))?;
+    let moment = example.inputs.get("timestamp").cloned().unwrap_or_default();
     for (place, question) in questions.iter_mut().enumerate() {
+        question.inputs.insert("timestamp".into(), moment.clone());
         question.id = id_of(place);
         question.budget_ms = None;
     }

@@ -17,7 +17,7 @@ def main() -> None:
     measure.measure(data, models)
     with step("writing golden rows and examples"):
         chosen = golden.choose(data)
-        golden.write(chosen, models)
+        golden.write(chosen, data, models)
         examples.write(data, models, chosen)
 
 

@@ -1,5 +1,6 @@
 """Where things lie in the repository."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -10,3 +11,8 @@ EXAMPLES = ROOT / "examples"
 GOLDEN = ROOT / "models" / "golden"
 REPORT = ROOT / "docs" / "models.md"
 TRITON = ROOT / "scripts" / "triton.sh"
+
+
+def gavel() -> Path:
+    """The program, which models/build.sh builds."""
+    return Path(os.environ["GAVEL"])

@@ -6,6 +6,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from gavel_models import paths
+from gavel_models.catalog import Catalog
 
 
 def config(model: str, variant: str | None = None) -> model_config_pb2.ModelConfig:
@@ -15,12 +16,13 @@ def config(model: str, variant: str | None = None) -> model_config_pb2.ModelConf
     return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
 
 
-def features(model: str) -> list[str]:
+def features(model: str, catalog: Catalog) -> list[str]:
     """The features of the model's input tensor `features`, in order."""
     spec = config(model)
     names = [name.strip() for name in spec.parameters["gavel.features.features"].string_value.split(",")]
-    if list(spec.input[0].dims) != [len(names)]:
-        raise ValueError(f"{model}: {len(names)} features are named, but dims say {list(spec.input[0].dims)}")
+    width = len(catalog.columns(names))
+    if list(spec.input[0].dims) != [width]:
+        raise ValueError(f"{model}: its features fill {width} columns, but dims say {list(spec.input[0].dims)}")
     return names
 
 

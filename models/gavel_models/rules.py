@@ -69,7 +69,7 @@ def _holds(rule: Rule, features: Evaluated) -> bool:
 
 def _test(operator: str, operand: object, features: Evaluated, name: str) -> bool:
     if operator == "missing":
-        return (name in features.missing) is operand
+        return features.is_missing(name) is operand
     value = features.values[name]
     match operator:
         case "eq":

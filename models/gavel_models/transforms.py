@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from gavel_models.murmur3 import murmur3_32
 
-Value = bool | int | float | str
+Value = bool | int | float | str | tuple
+"""A tuple is a list feature's; no transform takes one."""
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 
 

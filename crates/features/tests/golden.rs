@@ -1,6 +1,10 @@
-//! Every transform against the values of `golden/make_golden.py`, through the public interface.
+//! Every transform against the values of `golden/make_golden.py`, through the public interface; and
+//! whole payments against what training had.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "golden/fraud.rs"]
+mod fraud;
 
 use std::time::SystemTime;
 

@@ -168,8 +168,9 @@ fn features_that_do_not_fill_an_input_are_found_and_lists_count_by_their_length(
             "a feature fills one column, a list as many as its dtype says",
         ]);
     let with_list = |dtype: &str| {
-        let list =
-            format!("[views.card.features]\nlast = {{ dtype = \"{dtype}\", default = 0.0 }}\n");
+        let list = format!(
+            "[views.card.features]\nlast = {{ dtype = \"{dtype}\", default = 0.0, aggregate = \"last_n\", of = \"lat\" }}\n"
+        );
         Project::copy()
             .edit("decisions/features.toml", "[views.card.features]\n", &list)
             .edit(CONFIG, "amount_log, amount_bucket, ", "card.last, ")

@@ -1,7 +1,8 @@
 //! No skew: for payments that no model was trained on, the features that Python computed and those
 //! that the gateway assembles are the same bits, and so are the scores of what eats them.
 //!
-//! `models/golden/fraud_rows.json` holds each payment, its stored rows, the vectors and the scores.
+//! `models/golden/fraud_rows.json` holds each payment, its moment, the vectors and the scores;
+//! `fraud_payments.jsonl` what its card and store had done until then.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,14 +14,13 @@
 mod support;
 
 use std::{
-    fs,
-    path::Path,
-    time::{Duration, SystemTime},
+    fs, iter,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use features::{
     Catalog, EntityField, FeatureRow, InputField, Plan, RequestRow, RequestSchema, Store,
-    TensorDtype, load::parse_line,
+    TensorDtype,
 };
 use gateway::{decision, diagnostic::Report};
 use local_model::{Input, LocalModel, Runtime};
@@ -35,6 +35,7 @@ const MODELS: [&str; 2] = ["fraud_primary", "fraud_secondary"];
 
 struct Golden {
     rows: Vec<Value>,
+    payments: Vec<Value>,
     features: Value,
 }
 
@@ -43,6 +44,8 @@ fn golden() -> Golden {
     let golden: Value = serde_json::from_slice(&text).unwrap();
     let rows = golden["rows"].as_array().unwrap().clone();
     assert!(rows.len() >= 50, "{} golden rows", rows.len());
+    let payments = fs::read_to_string(files::root("models/golden/fraud_payments.jsonl")).unwrap();
+    let payments = payments.lines().map(|line| serde_json::from_str(line));
     let stored = |row: &&Value| !row["views"]["card"].is_null();
     let with_card = rows.iter().filter(stored).count();
     assert!(
@@ -51,6 +54,7 @@ fn golden() -> Golden {
     );
     Golden {
         rows,
+        payments: payments.collect::<Result<_, _>>().unwrap(),
         features: golden["features"].clone(),
     }
 }
@@ -64,18 +68,41 @@ fn feature_list(model: &str) -> Vec<String> {
     config.feature_list("features").unwrap()
 }
 
-/// A golden row's stored rows, as lines of `gavel features load`. Rows of different payments may be
-/// of one card at different times, so each payment is its own entities.
-fn lines(row: &Value, place: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (view, entity) in [("card", "card_id"), ("store", "store_id")] {
-        let values = &row["views"][view];
-        if !values.is_null() {
-            let line = json!({"view": view, "entity": {entity: key(place)}, "values": values});
-            lines.push(line.to_string());
-        }
+/// What a golden payment's card and store had done before it, oldest first. Different payments may be
+/// of one card at different times, so each payment's card and store are its own.
+fn past(golden: &Golden, row: &Value, place: usize) -> Vec<Value> {
+    if row["store_down"] == true {
+        return Vec::new();
     }
-    lines
+    let moment = row["moment"].as_i64().unwrap();
+    let asked = &row["request"]["entities"];
+    let earlier = golden.payments.iter();
+    let mut past: Vec<Value> = earlier
+        .filter(|payment| payment["timestamp"].as_i64().unwrap() < moment)
+        .cloned()
+        .collect();
+    past.retain_mut(|payment| {
+        let mut concerned = false;
+        for entity in ["card_id", "store_id"] {
+            if payment[entity] == asked[entity] {
+                payment[entity] = key(place).into();
+                concerned = true;
+            }
+        }
+        concerned
+    });
+    past
+}
+
+/// The past of all golden payments, counted into the setup's store by `gavel ingest`.
+async fn ingest(golden: &Golden, setup: &Setup) {
+    let file = setup.folder().join("golden.jsonl");
+    let rows = golden.rows.iter().enumerate();
+    let past = rows.flat_map(|(place, row)| past(golden, row, place));
+    let lines: Vec<String> = past.map(|payment| payment.to_string()).collect();
+    assert!(lines.len() > 100);
+    fs::write(&file, lines.join("\n")).unwrap();
+    setup.ingest(&file).await;
 }
 
 fn key(place: usize) -> String {
@@ -98,34 +125,30 @@ fn bits(vector: &Value) -> Vec<u32> {
         .collect()
 }
 
-/// The decision's schema and features, and a store that holds every golden row.
+/// The decision's schema and features, and a store in which every golden past was counted.
 struct Assembly {
     catalog: Catalog,
     schema: RequestSchema,
     store: Store,
-    _folder: tempfile::TempDir,
+    _setup: Setup,
 }
 
 impl Assembly {
     async fn new(golden: &Golden, store_url: Option<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let mut report = Report::default();
         let read = decision::read_folder(&files::root("decisions"), &mut report);
         let read = read.unwrap_or_else(|| panic!("{}", report.render(false)));
-        let embedded = || format!("embedded:{}", folder.path().join("store").display());
-        let store = Store::open(&store_url.unwrap_or_else(embedded)).unwrap();
-        let mut stored = Vec::new();
-        for (place, row) in golden.rows.iter().enumerate() {
-            for line in lines(row, place) {
-                stored.push(parse_line(&read.catalog, &line).unwrap());
-            }
-        }
-        store.put(&read.catalog, &stored).await.unwrap();
+        let setup = Setup::new();
+        let embedded = || format!("embedded:{}", setup.folder().join("store").display());
+        let url = store_url.unwrap_or_else(embedded);
+        let setup = setup.flag("store", &url);
+        ingest(golden, &setup).await;
+        let store = Store::open(&url).unwrap();
         Self {
             schema: read.definitions["fraud"].schema.clone(),
             catalog: read.catalog,
             store,
-            _folder: folder,
+            _setup: setup,
         }
     }
 
@@ -134,9 +157,10 @@ impl Assembly {
         Plan::compile(&self.catalog, &self.schema, &features).unwrap()
     }
 
-    async fn assemble(&self, plan: &Plan, request: &RequestRow) -> FeatureRow {
+    async fn assemble(&self, plan: &Plan, row: &Value, place: usize) -> FeatureRow {
+        let moment = UNIX_EPOCH + Duration::from_secs(row["moment"].as_u64().unwrap());
         let until = Instant::now() + Duration::from_secs(10);
-        plan.assemble(&self.store, request, SystemTime::now(), until)
+        plan.assemble(&self.store, &self.request(row, place), moment, until)
             .await
     }
 
@@ -166,20 +190,24 @@ impl Assembly {
             let plan = self.plan(&features);
             let names: Vec<&str> = features.iter().map(String::as_str).collect();
             let layout = plan.tensor(TensorDtype::Fp32, &names).unwrap();
+            // A list fills as many columns as it has elements.
+            let width = |name: &str| self.catalog.width(name).unwrap_or(1);
+            let columns = names.iter().flat_map(|name| iter::repeat_n(*name, width(name)));
+            let columns: Vec<&str> = columns.collect();
             for (place, row) in golden.rows.iter().enumerate() {
-                let assembled = self.assemble(&plan, &self.request(row, place)).await;
+                let assembled = self.assemble(&plan, row, place).await;
                 let mut bytes = Vec::new();
                 layout.write(&assembled, &mut bytes);
                 let (words, rest) = bytes.as_chunks::<4>();
                 assert!(rest.is_empty());
                 let found: Vec<u32> = words.iter().map(|w| u32::from_le_bytes(*w)).collect();
                 let expected = bits(&row["vectors"][model]);
-                for ((name, found), expected) in names.iter().zip(&found).zip(&expected) {
+                for ((name, found), expected) in columns.iter().zip(&found).zip(&expected) {
                     let values = [*found, *expected].map(f32::from_bits);
                     let id = &row["request"]["id"];
                     assert_eq!(found, expected, "{model}, {name} of {id}: {values:?}");
                 }
-                assert_eq!(found.len(), expected.len());
+                assert_eq!((found.len(), found.len()), (expected.len(), columns.len()));
             }
         }
     }
@@ -247,10 +275,10 @@ async fn a_models_score_in_process_is_pythons() {
     }
 }
 
-fn write_lines(golden: &Golden, file: &Path) {
+/// The golden payments that say when they are: the others are now, long after their pasts.
+fn timed(golden: &Golden) -> impl Iterator<Item = (usize, &Value)> {
     let rows = golden.rows.iter().enumerate();
-    let lines: Vec<String> = rows.flat_map(|(place, row)| lines(row, place)).collect();
-    fs::write(file, lines.join("\n")).unwrap();
+    rows.filter(|(_, row)| row["request"]["inputs"]["timestamp"].is_i64())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,14 +286,13 @@ async fn the_whole_gateway_scores_as_python_did() {
     let golden = golden();
     let triton = Triton::start(&files::root("model_repository"));
     let setup = Setup::new();
-    let file = setup.folder().join("golden.jsonl");
-    write_lines(&golden, &file);
-    setup.load(&file).await;
+    ingest(&golden, &setup).await;
 
     // Without Triton the model in process answers: the same bits as on Python's own vectors.
     let gateway = setup.start().await;
     let scores = scores_in_process(&golden);
-    for (place, (row, expected)) in golden.rows.iter().zip(scores).enumerate() {
+    for (place, row) in timed(&golden) {
+        let expected = scores[place];
         let answer = gateway.ask(&question(row, place)).await;
         let decision = answer.decision();
         assert_eq!(decision["tier"], "secondary", "{decision}");
@@ -281,7 +308,7 @@ async fn the_whole_gateway_scores_as_python_did() {
         (decision["tier"] == "primary").then_some(())
     })
     .await;
-    for (place, row) in golden.rows.iter().enumerate() {
+    for (place, row) in timed(&golden) {
         let question = question(row, place);
         let answer = eventually("the primary answers", async || {
             let answer = gateway.ask(&question).await;
@@ -303,7 +330,7 @@ async fn the_whole_gateway_scores_as_python_did() {
         .flag("triton", "")
         .flag("onnxruntime", nowhere);
     let gateway = setup.start().await;
-    for (place, row) in golden.rows.iter().enumerate() {
+    for (place, row) in timed(&golden) {
         let decision = gateway.decide(&question(row, place)).await;
         assert_eq!(decision["tier"], "rules", "{decision}");
         assert_eq!(decision["reasons"][0], row["rule"]["reason"], "{decision}");

@@ -1,4 +1,4 @@
-//! What a benchmark starts: Triton, Redis with the examples' features, Gavel and the bare pipe, on
+//! What a benchmark starts: Triton, Redis with the examples' payments, Gavel and the bare pipe, on
 //! free ports. All of it is ended on drop.
 
 use std::{
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{Redis, Triton, free_port};
 use tokio::{
@@ -19,7 +20,10 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{os::ProcessGroup, questions::repository_root};
+use crate::{
+    os::ProcessGroup,
+    questions::{self, Question, repository_root},
+};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -92,7 +96,7 @@ impl Server {
 }
 
 impl Backends {
-    /// Starts Triton and Redis, and loads the features as an operator would.
+    /// Starts Triton and Redis, and counts the payments as an operator would.
     pub(super) fn start(programs: Programs) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().map_err(|error| failed("a temporary folder", error))?;
         let backends = Self {
@@ -101,23 +105,49 @@ impl Backends {
             programs,
             folder,
         };
-        let mut load = Command::new(&backends.programs.gavel);
-        load.args(["features", "load"])
-            .arg(repository_root().join("examples/features.jsonl"))
-            .args(["--store", &backends.redis.url()])
+        backends.run_gavel(
+            Command::new(&backends.programs.gavel)
+                .arg("ingest")
+                .arg(format!("--file={}=payment", payments().display()))
+                .args(["--store", &backends.redis.url()]),
+        )?;
+        Ok(backends)
+    }
+
+    /// Runs a command of `gavel` that ends by itself.
+    fn run_gavel(&self, command: &mut Command) -> Result<(), StartError> {
+        let command = command
             .arg("--decisions")
             .arg(repository_root().join("decisions"))
-            .current_dir(backends.folder.path());
-        let loaded = load
-            .output()
-            .map_err(|error| failed("gavel features load", error))?;
-        if loaded.status.success() {
-            return Ok(backends);
+            .current_dir(self.folder.path());
+        let output = command.output().map_err(|error| failed("gavel", error))?;
+        if output.status.success() {
+            return Ok(());
         }
         Err(StartError::Failed {
-            what: "gavel features load".into(),
-            said: String::from_utf8_lossy(&loaded.stderr).into_owned(),
+            what: format!("{command:?}"),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// The rows of the questions' cards and stores at their moment, for a pipe that knows no events.
+    fn rows(&self) -> Result<PathBuf, StartError> {
+        let file = |name: &str| self.folder.path().join(name);
+        let (spine, rows) = (file("spine.jsonl"), file("rows.jsonl"));
+        let questions = questions::read(repository_root()).map_err(|error| StartError::Failed {
+            what: "the questions".into(),
+            said: error.to_string(),
+        })?;
+        let lines: Vec<String> = questions.into_iter().map(spine_row).collect();
+        fs::write(&spine, lines.join("\n")).map_err(|error| failed("a spine", error))?;
+        self.run_gavel(
+            Command::new(&self.programs.gavel)
+                .args(["features", "history", "--views=card,store", "--status"])
+                .arg(format!("--events={}=payment", payments().display()))
+                .arg(format!("--spine={}", spine.display()))
+                .arg(format!("--out={}", rows.display())),
+        )?;
+        Ok(rows)
     }
 
     /// Starts a Gavel whose first tier is `from`, and waits until it is ready.
@@ -171,7 +201,9 @@ impl Backends {
         command
             .args(["--listen", &address.to_string()])
             .args(["--store", &self.redis.url()])
-            .args(["--triton", &self.triton.grpc_url]);
+            .args(["--triton", &self.triton.grpc_url])
+            .arg("--rows")
+            .arg(self.rows()?);
         let server = self.serve("bare-pipe", command, address)?;
         let accepts = || async { TcpStream::connect(address).await.is_ok() };
         self.wait("bare-pipe", server, accepts).await
@@ -240,6 +272,19 @@ impl Backends {
         }
         Ok(server)
     }
+}
+
+/// The examples' payments.
+fn payments() -> PathBuf {
+    repository_root().join("examples/payments.jsonl")
+}
+
+/// A question as `gavel features history` asks it.
+fn spine_row(question: Question) -> String {
+    let mut row = question.entities;
+    let moment = question.inputs.get("timestamp").cloned();
+    row.insert("time".into(), moment.unwrap_or_default());
+    Value::Object(row).to_string()
 }
 
 /// Every table of tiers but that of the rules is left out of each decision.

@@ -46,7 +46,7 @@ pub enum SingleError {
     Questions(#[from] QuestionsError),
     /// A system gives no reference.
     #[error(
-        "{0}: are the examples' features loaded (`gavel features load examples/features.jsonl`)?"
+        "{0}: are the examples' payments counted (`gavel ingest --file=examples/payments.jsonl=payment`)?"
     )]
     Learn(#[from] LearnError),
     /// The operating system.

@@ -1,6 +1,6 @@
 //! The bare pipe as a process: `bare-pipe --listen A --store URL --triton URL`.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use loadtest::pipe::{Pipe, serve};
@@ -18,6 +18,9 @@ struct Settings {
     /// Triton's gRPC endpoint.
     #[arg(long)]
     triton: String,
+    /// Rows to write to the store first: JSON lines of `gavel features history --views=card,store --status`.
+    #[arg(long)]
+    rows: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -27,6 +30,12 @@ async fn main() -> ExitCode {
         let pipe = Pipe::connect(&settings.store, &settings.triton)
             .await
             .map_err(|error| error.to_string())?;
+        if let Some(file) = settings.rows {
+            let rows = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+            pipe.write_rows(&rows)
+                .await
+                .map_err(|error| error.to_string())?;
+        }
         let listener = TcpListener::bind(settings.listen)
             .await
             .map_err(|error| error.to_string())?;

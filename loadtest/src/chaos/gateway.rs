@@ -148,17 +148,26 @@ impl Drop for Gateway {
 }
 
 impl Kit {
-    /// Writes the rows of a file to a store, with `gavel features load`.
+    /// Counts the payments of a file into a store, with `gavel ingest`.
     ///
     /// # Errors
     /// What it said, if it failed.
-    pub(super) fn load_features(&self, store: &str, rows: &Path) -> Result<(), String> {
+    pub(super) fn ingest(&self, store: &str, payments: &Path) -> Result<(), String> {
+        let file = format!("--file={}=payment", payments.display());
         let setup = Setup {
             store: store.to_owned(),
             ..Setup::default()
         };
-        let mut command = self.command(&setup);
-        command.args(["features", "load"]).arg(rows);
+        self.run(&setup, &["ingest", &file])
+    }
+
+    /// Runs a command that ends by itself.
+    ///
+    /// # Errors
+    /// What it said, if it failed.
+    pub(super) fn run(&self, setup: &Setup, words: &[&str]) -> Result<(), String> {
+        let mut command = self.command(setup);
+        command.args(words);
         let output = command.output().map_err(|error| self.cannot_run(&error))?;
         if output.status.success() {
             return Ok(());
@@ -167,9 +176,9 @@ impl Kit {
         Err(String::from_utf8_lossy(&said).trim().to_owned())
     }
 
-    /// The example rows.
-    pub(super) fn rows(&self) -> PathBuf {
-        self.root.join("examples/features.jsonl")
+    /// The examples' payments.
+    pub(super) fn payments(&self) -> PathBuf {
+        self.root.join("examples/payments.jsonl")
     }
 
     fn command(&self, setup: &Setup) -> Command {

@@ -77,9 +77,10 @@ impl Oracle {
             let name = format!("store-{}-{}", missing[0], missing[1]);
             let store = format!("embedded:{}", folder.path().join(&name).display());
             if missing != [true, true] {
-                let rows = folder.path().join("rows.jsonl");
-                keep_views(&kit.rows(), &rows, missing).map_err(|error| error.to_string())?;
-                kit.load_features(&store, &rows)?;
+                let payments = folder.path().join("payments.jsonl");
+                let written = keep_views(&kit.payments(), &payments, missing);
+                written.map_err(|error| error.to_string())?;
+                kit.ingest(&store, &payments)?;
             }
             let setup = Setup {
                 tritons: vec![triton.to_owned()],
@@ -241,14 +242,21 @@ fn one_decision_a_tier(root: &Path, folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Copies the rows of those views that are not to be missing.
+/// Copies the payments, with other cards or stores in place of those that are to be missing: as many as
+/// there were, so that the others' rows stay what they are.
 fn keep_views(from: &Path, to: &Path, missing: [bool; 2]) -> std::io::Result<()> {
-    let rows = fs::read_to_string(from)?;
-    let kept = rows.lines().filter(|row| {
-        let is_of = |view: &str| row.contains(&format!("\"view\": \"{view}\""));
-        !(missing[0] && is_of("card") || missing[1] && is_of("store"))
-    });
-    fs::write(to, kept.map(|row| format!("{row}\n")).collect::<String>())
+    let mut copied = String::new();
+    for line in fs::read_to_string(from)?.lines() {
+        let mut payment: Value = serde_json::from_str(line)?;
+        for (missing, entity) in missing.into_iter().zip(["card_id", "store_id"]) {
+            if missing {
+                let other = format!("not-{}", payment[entity].as_str().unwrap_or_default());
+                payment[entity] = other.into();
+            }
+        }
+        copied.push_str(&format!("{payment}\n"));
+    }
+    fs::write(to, copied)
 }
 
 #[cfg(test)]

@@ -100,10 +100,10 @@ impl World {
         });
     }
 
-    /// A Redis with the example rows.
+    /// A Redis that counted the examples' payments.
     pub(super) fn redis(&self) -> Result<Redis, String> {
         let redis = Redis::start();
-        self.kit.load_features(&redis.url(), &self.kit.rows())?;
+        self.kit.ingest(&redis.url(), &self.kit.payments())?;
         Ok(redis)
     }
 

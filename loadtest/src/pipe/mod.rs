@@ -2,8 +2,10 @@
 //! for that one decision. It is the yardstick that Gavel is measured against.
 //!
 //! ```text
-//! JSON ──► one MGET ──► 33 floats ──► one ModelInfer of one row ──► JSON
+//! JSON ──► one MGET ──► 36 floats ──► one ModelInfer of one row ──► JSON
 //! ```
+//! Its store holds a small packed row of finished numbers a card and a store, which it writes for
+//! itself: it reads them in one round trip, as Gavel reads its window states, and evaluates nothing.
 //! No deadline, no fallback, no log, no metric, no merging. An error closes the connection.
 
 mod payment;
@@ -41,6 +43,9 @@ pub enum PipeError {
     /// The store.
     #[error("the store: {0}")]
     Store(#[from] redis::RedisError),
+    /// A row to be written lacks something.
+    #[error("a row of the store: it has no `{0}`")]
+    Row(String),
     /// Triton.
     #[error("Triton: {0}")]
     Triton(#[from] tonic::Status),
@@ -63,6 +68,14 @@ impl Pipe {
             store: client.get_multiplexed_async_connection().await?,
             triton: triton::connect(triton).await?,
         })
+    }
+
+    /// Writes rows to the store: JSON lines of `gavel features history --views=card,store --status`.
+    ///
+    /// # Errors
+    /// A line is no such row, or the store does not answer.
+    pub async fn write_rows(&self, lines: &str) -> Result<(), PipeError> {
+        stored::write(self.store.clone(), lines).await
     }
 
     /// The tensor of a payment, with what the store holds.

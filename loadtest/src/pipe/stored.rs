@@ -1,43 +1,72 @@
-//! What the online store keeps of a card and of a store: the keys and packed rows that `features`
-//! documents (`key.rs`, `row.rs`), read for these two views.
+//! What the pipe's store keeps of a card and of a store: finished numbers, as float64s one behind
+//! the other, written for the pipe alone.
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
+use serde_json::{Map, Value};
 
-use super::Payment;
+use super::{Payment, PipeError};
 
-/// Version, fingerprint and event time; then a bitmap of nulls, two bytes for up to 16 features.
-const HEADER_BYTES: usize = 1 + 8 + 8;
-const BITMAP_BYTES: usize = 2;
+/// How many of a card's last amounts a model takes.
+const AMOUNTS: usize = 3;
 
-/// The view `card`; null is its default.
+/// The view `card`.
 #[derive(Debug)]
 pub(super) struct Card {
-    pub(super) distinct_stores_30d: f32,
+    pub(super) txn_count_24h: f64,
+    pub(super) txn_count_7d: f64,
+    pub(super) txn_count_30d: f64,
+    pub(super) txn_amount_sum_7d: f64,
+    pub(super) txn_amount_mean_30d: f64,
+    pub(super) txn_amount_max_30d: f64,
+    pub(super) distinct_stores_30d: f64,
+    pub(super) last_amounts: [f64; AMOUNTS],
+    pub(super) last_txn_at: f64,
     pub(super) last_lat: f64,
     pub(super) last_lng: f64,
-    pub(super) last_txn_at: Option<i64>,
-    pub(super) txn_amount_max_30d: f32,
-    pub(super) txn_amount_mean_30d: f32,
-    pub(super) txn_amount_sum_7d: f32,
-    pub(super) txn_count_24h: f32,
-    pub(super) txn_count_30d: f32,
-    pub(super) txn_count_7d: f32,
 }
 
 /// The view `store`.
 #[derive(Debug)]
 pub(super) struct Shop {
-    pub(super) customer_present_share_30d: Option<f32>,
-    pub(super) distinct_cards_30d: f32,
+    pub(super) txn_count_24h: f64,
+    pub(super) txn_count_7d: f64,
+    pub(super) txn_count_30d: f64,
+    pub(super) txn_amount_mean_30d: f64,
+    pub(super) txn_amount_max_30d: f64,
+    pub(super) customer_present_share_30d: f64,
+    pub(super) distinct_cards_30d: f64,
     pub(super) lat: f64,
     pub(super) lng: f64,
-    pub(super) txn_amount_max_30d: f32,
-    pub(super) txn_amount_mean_30d: f32,
-    pub(super) txn_count_24h: f32,
-    pub(super) txn_count_30d: f32,
-    pub(super) txn_count_7d: f32,
 }
+
+/// A card's features in the order of a row; the list fills as many places as it has elements.
+pub(super) const CARD: [&str; 11] = [
+    "txn_count_24h",
+    "txn_count_7d",
+    "txn_count_30d",
+    "txn_amount_sum_7d",
+    "txn_amount_mean_30d",
+    "txn_amount_max_30d",
+    "distinct_stores_30d",
+    "last_amounts",
+    "last_txn_at",
+    "last_lat",
+    "last_lng",
+];
+
+/// A store's.
+pub(super) const SHOP: [&str; 9] = [
+    "txn_count_24h",
+    "txn_count_7d",
+    "txn_count_30d",
+    "txn_amount_mean_30d",
+    "txn_amount_max_30d",
+    "customer_present_share_30d",
+    "distinct_cards_30d",
+    "lat",
+    "lng",
+];
 
 /// Both rows, in one round trip.
 pub(super) async fn read(
@@ -54,88 +83,84 @@ pub(super) async fn read(
     ))
 }
 
-fn key(view: &str, entity: &str) -> Vec<u8> {
-    let mut key = Vec::with_capacity(32 + entity.len());
-    key.extend_from_slice(b"gavel:1:");
-    key.extend_from_slice(view.as_bytes());
-    key.extend_from_slice(b":s");
-    key.extend_from_slice(&(entity.len() as u32).to_le_bytes());
-    key.extend_from_slice(entity.as_bytes());
-    key
+/// Writes the rows of JSON lines with `card_id`, `store_id` and every feature and status of both views.
+pub(super) async fn write(mut store: MultiplexedConnection, lines: &str) -> Result<(), PipeError> {
+    for line in lines.lines() {
+        let row: Map<String, Value> = serde_json::from_str(line)?;
+        for (view, entity, names) in [
+            ("card", "card_id", CARD.as_slice()),
+            ("store", "store_id", SHOP.as_slice()),
+        ] {
+            let of = |column: String| row.get(&column).ok_or(PipeError::Row(column));
+            // All of a view's features are missing together.
+            if of(format!("{view}.{}.status", names[0]))? == "missing" {
+                continue;
+            }
+            let entity = of(entity.into())?;
+            let entity = entity.as_str().map_or(entity.to_string(), str::to_owned);
+            let mut bytes = Vec::new();
+            for name in names {
+                encode(of(format!("{view}.{name}"))?, &mut bytes);
+            }
+            let mut command = redis::cmd("SET");
+            command.arg(key(view, &entity)).arg(bytes);
+            command.exec_async(&mut store).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends a number, or a list of them. What is none is not a number.
+pub(super) fn encode(value: &Value, bytes: &mut Vec<u8>) {
+    match value {
+        Value::Array(elements) => elements.iter().for_each(|element| encode(element, bytes)),
+        number => bytes.extend(number.as_f64().unwrap_or(f64::NAN).to_le_bytes()),
+    }
+}
+
+fn key(view: &str, entity: &str) -> String {
+    format!("pipe:{view}:{entity}")
 }
 
 impl Card {
     pub(super) fn decode(row: &[u8]) -> Option<Self> {
-        let mut values = Values::of(row)?;
+        let mut values = values(row);
+        let mut next = || values.next();
         Some(Self {
-            distinct_stores_30d: values.f32()?.unwrap_or_default(),
-            last_lat: values.f64()?.unwrap_or_default(),
-            last_lng: values.f64()?.unwrap_or_default(),
-            last_txn_at: values.i64()?,
-            txn_amount_max_30d: values.f32()?.unwrap_or_default(),
-            txn_amount_mean_30d: values.f32()?.unwrap_or_default(),
-            txn_amount_sum_7d: values.f32()?.unwrap_or_default(),
-            txn_count_24h: values.f32()?.unwrap_or_default(),
-            txn_count_30d: values.f32()?.unwrap_or_default(),
-            txn_count_7d: values.f32()?.unwrap_or_default(),
+            txn_count_24h: next()?,
+            txn_count_7d: next()?,
+            txn_count_30d: next()?,
+            txn_amount_sum_7d: next()?,
+            txn_amount_mean_30d: next()?,
+            txn_amount_max_30d: next()?,
+            distinct_stores_30d: next()?,
+            last_amounts: [next()?, next()?, next()?],
+            last_txn_at: next()?,
+            last_lat: next()?,
+            last_lng: next()?,
         })
     }
 }
 
 impl Shop {
     pub(super) fn decode(row: &[u8]) -> Option<Self> {
-        let mut values = Values::of(row)?;
+        let mut values = values(row);
+        let mut next = || values.next();
         Some(Self {
-            customer_present_share_30d: values.f32()?,
-            distinct_cards_30d: values.f32()?.unwrap_or_default(),
-            lat: values.f64()?.unwrap_or_default(),
-            lng: values.f64()?.unwrap_or_default(),
-            txn_amount_max_30d: values.f32()?.unwrap_or_default(),
-            txn_amount_mean_30d: values.f32()?.unwrap_or_default(),
-            txn_count_24h: values.f32()?.unwrap_or_default(),
-            txn_count_30d: values.f32()?.unwrap_or_default(),
-            txn_count_7d: values.f32()?.unwrap_or_default(),
+            txn_count_24h: next()?,
+            txn_count_7d: next()?,
+            txn_count_30d: next()?,
+            txn_amount_mean_30d: next()?,
+            txn_amount_max_30d: next()?,
+            customer_present_share_30d: next()?,
+            distinct_cards_30d: next()?,
+            lat: next()?,
+            lng: next()?,
         })
     }
 }
 
-/// A row's values in order; a null one is `Some(None)`, and a row that is cut off ends in `None`.
-struct Values<'r> {
-    nulls: u16,
-    rest: &'r [u8],
-}
-
-impl<'r> Values<'r> {
-    fn of(row: &'r [u8]) -> Option<Self> {
-        let (nulls, rest) = row
-            .get(HEADER_BYTES..)?
-            .split_first_chunk::<BITMAP_BYTES>()?;
-        Some(Self {
-            nulls: u16::from_le_bytes(*nulls),
-            rest,
-        })
-    }
-
-    fn next<const N: usize>(&mut self) -> Option<Option<[u8; N]>> {
-        let null = self.nulls & 1 != 0;
-        self.nulls >>= 1;
-        if null {
-            return Some(None);
-        }
-        let (value, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(Some(*value))
-    }
-
-    fn f32(&mut self) -> Option<Option<f32>> {
-        Some(self.next()?.map(f32::from_le_bytes))
-    }
-
-    fn f64(&mut self) -> Option<Option<f64>> {
-        Some(self.next()?.map(f64::from_le_bytes))
-    }
-
-    fn i64(&mut self) -> Option<Option<i64>> {
-        Some(self.next()?.map(i64::from_le_bytes))
-    }
+fn values(row: &[u8]) -> impl Iterator<Item = f64> {
+    let (values, _) = row.as_chunks::<8>();
+    values.iter().map(|bytes| f64::from_le_bytes(*bytes))
 }

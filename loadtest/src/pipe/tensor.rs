@@ -1,4 +1,4 @@
-//! The 33 floats of the primary model, in its order: `decisions/features.toml` as straight code.
+//! The 36 floats of the primary model, in its order: `decisions/features.toml` as straight code.
 
 use super::{
     Payment,
@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Width of the primary model's input.
-pub const FEATURES: usize = 33;
+pub const FEATURES: usize = 36;
 
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 const SECONDS_PER_DAY: f64 = 86_400.0;
@@ -35,19 +35,17 @@ const PROVIDERS: [&str; 10] = [
 pub(super) fn tensor(payment: &Payment<'_>, card: Option<&Card>, shop: Option<&Shop>) -> [f32; FEATURES] {
     let inputs = &payment.inputs;
     let amount = inputs.amount;
-    let of_card = |feature: fn(&Card) -> f32| card.map_or(0.0, feature).into();
-    let of_shop = |feature: fn(&Shop) -> f32| shop.map_or(0.0, feature).into();
-    let card_mean: f64 = of_card(|card| card.txn_amount_mean_30d);
-    let card_max: f64 = of_card(|card| card.txn_amount_max_30d);
-    let shop_mean: f64 = of_shop(|shop| shop.txn_amount_mean_30d);
-    let last_txn_at = card.and_then(|card| card.last_txn_at);
-    let present_share = shop.and_then(|shop| shop.customer_present_share_30d);
+    let of_card = |feature: fn(&Card) -> f64| card.map_or(0.0, feature);
+    let of_shop = |feature: fn(&Shop) -> f64| shop.map_or(0.0, feature);
+    let card_mean = of_card(|card| card.txn_amount_mean_30d);
+    let card_max = of_card(|card| card.txn_amount_max_30d);
+    let shop_mean = of_shop(|shop| shop.txn_amount_mean_30d);
 
     // A payment without a timestamp counts as noon on a Wednesday, and as long after the last one.
     let time = inputs.timestamp.map(|timestamp| timestamp as f64);
     let hour = time.map_or(12.0, |time| (time.rem_euclid(SECONDS_PER_DAY) / 3600.0).floor().min(23.0));
     let day = time.map_or(2.0, |time| ((time / SECONDS_PER_DAY).floor() + 3.0).rem_euclid(7.0));
-    let gap_s = time.map_or(LONGEST_GAP_S, |time| time - last_txn_at.unwrap_or(0) as f64).clamp(0.0, LONGEST_GAP_S);
+    let gap_s = time.map_or(LONGEST_GAP_S, |time| time - of_card(|card| card.last_txn_at)).clamp(0.0, LONGEST_GAP_S);
 
     let place = |latitude: f64, longitude: f64| (latitude, longitude);
     let (from_lat, from_lng) = card.map_or((0.0, 0.0), |card| place(card.last_lat, card.last_lng));
@@ -73,14 +71,17 @@ pub(super) fn tensor(payment: &Payment<'_>, card: Option<&Card>, shop: Option<&S
         card_mean,
         card_max,
         of_card(|card| card.distinct_stores_30d),
+        of_card(|card| card.last_amounts[0]),
+        of_card(|card| card.last_amounts[1]),
+        of_card(|card| card.last_amounts[2]),
         log1p(gap_s),
-        flag(last_txn_at.is_none()),
+        flag(card.is_none()),
         of_shop(|shop| shop.txn_count_24h),
         of_shop(|shop| shop.txn_count_7d),
         of_shop(|shop| shop.txn_count_30d),
         shop_mean,
         of_shop(|shop| shop.txn_amount_max_30d),
-        present_share.unwrap_or(0.5).into(),
+        shop.map_or(0.5, |shop| shop.customer_present_share_30d),
         of_shop(|shop| shop.distinct_cards_30d),
         log1p(travel_km),
         log1p(ratio(travel_km, gap_s / 3600.0, 0.0)),
@@ -132,29 +133,28 @@ fn haversine_km(lat1: f64, lng1: f64, lat2: f64, lng2: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::path::Path;
 
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
-    use crate::questions::{golden, repository_root};
+    use crate::{
+        pipe::stored::{CARD, SHOP, encode},
+        questions::{golden, repository_root},
+    };
 
-    /// A stored row, packed by the crate that owns the layout.
-    fn packed(view: &str, key: &str, payment: &Payment<'_>, values: &Value) -> Option<Vec<u8>> {
-        if values.is_null() {
-            return None;
+    /// A stored row; null is the default that `features.toml` says.
+    fn packed(view: &Value, names: &[&str]) -> Option<Vec<u8>> {
+        let view = view.as_object()?;
+        let mut bytes = Vec::new();
+        for name in names {
+            let default = if *name == "customer_present_share_30d" { 0.5 } else { 0.0 };
+            match &view[*name] {
+                Value::Null => encode(&default.into(), &mut bytes),
+                value => encode(value, &mut bytes),
+            }
         }
-        let entity = if view == "card" {
-            &payment.entities.card_id
-        } else {
-            &payment.entities.store_id
-        };
-        let line = json!({"view": view, "entity": {key: entity}, "values": values}).to_string();
-        let catalog =
-            fs::read_to_string(repository_root().join("decisions/features.toml")).unwrap();
-        let catalog = features::Catalog::parse(&catalog).unwrap();
-        let row = features::load::parse_line(&catalog, &line).unwrap();
-        Some(row.encode())
+        Some(bytes)
     }
 
     /// What training computed for these payments, to the bit.
@@ -165,8 +165,8 @@ mod tests {
         for row in rows {
             let json = row.request.to_json();
             let payment: Payment<'_> = serde_json::from_slice(&json).unwrap();
-            let card = packed("card", "card_id", &payment, &row.views["card"]);
-            let shop = packed("store", "store_id", &payment, &row.views["store"]);
+            let card = packed(&row.views["card"], &CARD);
+            let shop = packed(&row.views["store"], &SHOP);
             let card = card.map(|row| Card::decode(&row).unwrap());
             let shop = shop.map(|row| Shop::decode(&row).unwrap());
             let found = tensor(&payment, card.as_ref(), shop.as_ref());
@@ -188,6 +188,6 @@ mod tests {
         let found = tensor(&payment, None, None);
         assert_eq!(found[0], f32::MAX);
         assert_eq!(found[8..11], [12.0, 2.0, 2.0]);
-        assert_eq!(found[18], (LONGEST_GAP_S.ln_1p()) as f32);
+        assert_eq!(found[21], (LONGEST_GAP_S.ln_1p()) as f32);
     }
 }

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from gavel_models.catalog import Catalog, Evaluated
-from gavel_models.fraud import payments, views
+from gavel_models.catalog import Catalog, Evaluated, ViewRow
+from gavel_models.fraud import history, payments, views
 from gavel_models.fraud.payments import Payment
 from gavel_models.transforms import Value
 
@@ -18,12 +18,13 @@ WITHOUT_TIMESTAMP = 0.1
 
 @dataclass(frozen=True)
 class Example:
-    """One payment as a request, with what the online store held just before it."""
+    """One payment as a request, with what the online store held of the payments before it."""
 
     payment: Payment
     inputs: dict[str, Value | None]
-    rows: dict[str, views.Row | None]
+    rows: dict[str, ViewRow | None]
     features: Evaluated
+    store_down: bool = False  # then there are no rows, whatever happened before
 
 
 @dataclass(frozen=True)
@@ -45,28 +46,24 @@ class Dataset:
     train: Split
     calibration: Split
     test: Split
-    cards: views.Timeline
-    stores: views.Timeline
+    events: list[Payment]
     catalog: Catalog
 
-    def example(self, payment: Payment) -> Example:
-        """`payment`, which need not be one of ours, as a request at its time."""
-        return _example(payment, self.cards, self.stores, self.catalog, without_timestamp=False)
+    def ask(self, asked: list[Payment]) -> list[Example]:
+        """Payments, which need not be ours, as requests at their times; none is among the events that they see."""
+        return _examples(self.events, asked, self.catalog, np.zeros(len(asked), bool))
 
 
 def load(catalog: Catalog, seed: int = 7) -> Dataset:
-    """Everything, oldest first."""
+    """Everything, oldest first; the rows by `gavel features history`, compared with the reference in views.py."""
     events = payments.load()
-    cards = views.Timeline(events, "card_id", views.card_row)
-    stores = views.Timeline(events, "store_id", views.store_row)
     dropped = np.random.default_rng(seed).random(len(events)) < WITHOUT_TIMESTAMP
-    examples = [_example(event, cards, stores, catalog, drop) for event, drop in zip(events, dropped, strict=True)]
+    examples = _examples(events, events, catalog, dropped)
     return Dataset(
         _split([e for e in examples if e.payment.at < CALIBRATION_FROM]),
         _split([e for e in examples if CALIBRATION_FROM <= e.payment.at < TEST_FROM]),
         _split([e for e in examples if e.payment.at >= TEST_FROM]),
-        cards,
-        stores,
+        events,
         catalog,
     )
 
@@ -75,8 +72,19 @@ def _split(examples: list[Example]) -> Split:
     return Split(examples, np.array([example.payment.fraud for example in examples], np.float64))
 
 
+def _examples(
+    events: list[Payment], asked: list[Payment], catalog: Catalog, without_timestamp: np.ndarray
+) -> list[Example]:
+    seen = history.rows(events, asked, catalog)
+    views.check(events, asked, seen)
+    return [
+        _example(payment, rows, catalog, without)
+        for payment, rows, without in zip(asked, seen, without_timestamp, strict=True)
+    ]
+
+
 def _example(
-    payment: Payment, cards: views.Timeline, stores: views.Timeline, catalog: Catalog, without_timestamp: bool
+    payment: Payment, rows: dict[str, ViewRow | None], catalog: Catalog, without_timestamp: bool
 ) -> Example:
     inputs: dict[str, Value | None] = {
         "amount": payment.amount,
@@ -85,9 +93,5 @@ def _example(
         "provider": payment.provider,
         "customer_present": payment.customer_present,
         "timestamp": None if without_timestamp else payment.at,
-    }
-    rows = {
-        "card": cards.before(payment.card_id, payment.at),
-        "store": stores.before(payment.store_id, payment.at),
     }
     return Example(payment, inputs, rows, catalog.evaluate(inputs, rows))

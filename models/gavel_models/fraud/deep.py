@@ -1,4 +1,4 @@
-"""`fraud_deep`: a network `[N, 101]` -> 64 -> 32 -> logit `[N, 1]`, trained by scikit-learn."""
+"""`fraud_deep`: a network `[N, 104]` -> 64 -> 32 -> logit `[N, 1]`, trained by scikit-learn."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""`examples/`: payments to post, and the features of their cards and stores to load before."""
+"""`examples/`: payments to decide, and those of their cards and stores that happened before."""
 
 import json
 from dataclasses import replace
@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from gavel_models import paths
-from gavel_models.fraud import golden
+from gavel_models.fraud import golden, history
 from gavel_models.fraud.dataset import Dataset, Example
 from gavel_models.fraud.payments import Payment
 from gavel_models.fraud.policy import THRESHOLDS, action
 from gavel_models.fraud.train import Models, run_primary
-from gavel_models.transforms import Value
 
 HOUR = 3600
 BUDGET_MS = 50
@@ -19,28 +18,33 @@ UNKNOWN_CARD = "no-such-card"
 
 
 def write(data: Dataset, models: Models, also: list[Example]) -> None:
-    """Write the requests and features.jsonl, which also holds the entities of `also`."""
-    last = max(example.payment.at for example in data.test.examples)
-    base = replace(_regular(data), at=last + HOUR, currency="EUR", customer_present=True)
+    """Write the requests and payments.jsonl, which also holds what the cards and stores of `also` did."""
+    at = data.events[-1].at + HOUR
+    base = replace(_regular(data, at), currency="EUR", customer_present=True)
     requests = {
         "fraud": (replace(base, amount=129.9), "approve"),
-        "fraud-review": (_to_review(data, models, base.at), "review"),
+        "fraud-review": (_to_review(data, models, at), "review"),
         "fraud-decline": (replace(base, amount=947.5, customer_present=False), "decline"),
         "fraud-unknown-card": (replace(base, card_id=UNKNOWN_CARD, amount=129.9), "approve"),
     }
-    for number, (name, (payment, wanted)) in enumerate(requests.items(), start=1):
-        found = action(float(_score([payment], data, models)[0]))
+    payments = [replace(payment, id=str(number)) for number, (payment, _) in enumerate(requests.values(), start=1)]
+    examples = data.ask(payments)
+    for (name, (_, wanted)), example, score in zip(
+        requests.items(), examples, _scores(examples, models), strict=True
+    ):
+        found = action(float(score))
         if found != wanted:
             raise ValueError(f"examples/{name}.json is to show {wanted}, and the model says {found}")
-        body = golden.request(data.example(replace(payment, id=str(number)))) | {"budget_ms": BUDGET_MS}
+        body = golden.request(example) | {"budget_ms": BUDGET_MS}
         (paths.EXAMPLES / f"{name}.json").write_text(json.dumps(body, indent=2) + "\n")
-    stored = [payment for payment, _ in requests.values() if payment.card_id != UNKNOWN_CARD]
-    _write_features(data, [*stored, *(example.payment for example in also)])
+    asked = payments + [replace(example.payment, at=at) for example in also]
+    (paths.EXAMPLES / "payments.jsonl").write_text(history.lines(golden.before(asked, data.events)))
 
 
-def _regular(data: Dataset) -> Payment:
-    """A payment of the last month whose card and store are both well known."""
-    return max(data.test.examples, key=_familiarity).payment
+def _regular(data: Dataset, at: int) -> Payment:
+    """A payment of the test months whose card and store are both well known at the time `at`, and then."""
+    payments = [replace(example.payment, at=at) for example in data.test.examples]
+    return max(data.ask(payments), key=_familiarity).payment
 
 
 def _familiarity(example: Example) -> tuple[float, float]:
@@ -54,20 +58,10 @@ def _familiarity(example: Example) -> tuple[float, float]:
 def _to_review(data: Dataset, models: Models, at: int) -> Payment:
     """The payment by a known card whose score, at the time `at`, is nearest to the middle between the thresholds."""
     known = [example for example in data.test.examples if not example.features.values["card_is_new"]]
-    payments = [replace(example.payment, at=at) for example in known]
-    return payments[int(np.abs(_score(payments, data, models) - sum(THRESHOLDS) / 2).argmin())]
+    examples = data.ask([replace(example.payment, at=at) for example in known])
+    return examples[int(np.abs(_scores(examples, models) - sum(THRESHOLDS) / 2).argmin())].payment
 
 
-def _score(payments: list[Payment], data: Dataset, models: Models) -> np.ndarray:
-    rows = [data.example(payment).features.vector(models.primary_features) for payment in payments]
+def _scores(examples: list[Example], models: Models) -> np.ndarray:
+    rows = [example.features.vector(models.primary_features) for example in examples]
     return run_primary(np.stack(rows))[:, 0]
-
-
-def _write_features(data: Dataset, payments: list[Payment]) -> None:
-    """The latest rows, without `event_time`: loading them makes them fresh."""
-    lines = []
-    for view, entity, timeline in (("card", "card_id", data.cards), ("store", "store_id", data.stores)):
-        for key in sorted({getattr(payment, entity) for payment in payments}, key=int):
-            values: dict[str, Value] = timeline.latest(key)
-            lines.append(json.dumps({"view": view, "entity": {entity: key}, "values": values}))
-    (paths.EXAMPLES / "features.jsonl").write_text("\n".join(lines) + "\n")

@@ -8,8 +8,9 @@ from itertools import islice
 import numpy as np
 
 from gavel_models import paths, rules
-from gavel_models.fraud import train
+from gavel_models.fraud import history, train
 from gavel_models.fraud.dataset import Dataset, Example
+from gavel_models.fraud.payments import Payment
 from gavel_models.fraud.train import Models
 
 ROWS = 50
@@ -22,6 +23,7 @@ KINDS: tuple[Callable[[Example], bool], ...] = (
     lambda example: 880 < example.payment.amount < 920,
     lambda example: example.payment.fraud,
     lambda example: example.features.values["card.txn_count_7d"] >= 2,
+    lambda example: bool(example.features.null),
 )
 
 
@@ -37,14 +39,23 @@ def choose(data: Dataset, seed: int = 7) -> list[Example]:
     return sorted(chosen, key=lambda example: example.payment.at)
 
 
+def before(asked: list[Payment], events: list[Payment]) -> list[Payment]:
+    """Of `events`, those of the cards and stores of `asked` before them: all that their views are made of."""
+    until: dict[tuple[str, str], int] = {}
+    for payment in asked:
+        for key in (("card", payment.card_id), ("store", payment.store_id)):
+            until[key] = max(until.get(key, 0), payment.at)
+    return [e for e in events if e.at < max(until.get(("card", e.card_id), 0), until.get(("store", e.store_id), 0))]
+
+
 def _without_views(example: Example, data: Dataset) -> Example:
     """The same payment while the online store cannot be reached."""
     rows = dict.fromkeys(example.rows)
-    return replace(example, rows=rows, features=data.catalog.evaluate(example.inputs, rows))
+    return replace(example, rows=rows, features=data.catalog.evaluate(example.inputs, rows), store_down=True)
 
 
-def write(examples: list[Example], models: Models) -> None:
-    """Write models/golden/fraud_rows.json; models/README.md says what is in it."""
+def write(examples: list[Example], data: Dataset, models: Models) -> None:
+    """Write models/golden/fraud_rows.json and fraud_payments.jsonl; models/README.md says what is in them."""
     table = rules.load(paths.DECISIONS / "fraud.rules.toml")
     primary = np.stack([example.features.vector(models.primary_features) for example in examples])
     secondary = np.stack([example.features.vector(models.secondary_features) for example in examples])
@@ -58,7 +69,11 @@ def write(examples: list[Example], models: Models) -> None:
         rows.append(
             {
                 "request": request(example),
+                "moment": example.payment.at,
+                "store_down": example.store_down,
                 "views": example.rows,
+                "missing": sorted(example.features.missing),
+                "null": sorted(example.features.null),
                 "vectors": {"fraud_primary": primary[i].tolist(), "fraud_secondary": secondary[i].tolist()},
                 "scores": {model: kinds[i] for model, kinds in scores.items()},
                 "rule": {"reason": rule.reason, "fraud": rule.scores["fraud"]},
@@ -68,8 +83,10 @@ def write(examples: list[Example], models: Models) -> None:
     features = {"fraud_primary": models.primary_features, "fraud_secondary": models.secondary_features}
     lines = ",\n".join(json.dumps(row) for row in rows)
     paths.GOLDEN.mkdir(exist_ok=True)
-    path = paths.GOLDEN / "fraud_rows.json"
-    path.write_text(f'{{"features": {json.dumps(features)},\n"rows": [\n{lines}\n]}}\n')
+    rows_file, payments_file = (paths.GOLDEN / name for name in ("fraud_rows.json", "fraud_payments.jsonl"))
+    rows_file.write_text(f'{{"features": {json.dumps(features)},\n"rows": [\n{lines}\n]}}\n')
+    asked = [example.payment for example in examples if not example.store_down]
+    payments_file.write_text(history.lines(before(asked, data.events)))
 
 
 def request(example: Example) -> dict:

@@ -1,4 +1,4 @@
-"""`fraud_normalise`: features `[N, 33]` to `[N, 101]`.
+"""`fraud_normalise`: features `[N, 36]` to `[N, 104]`.
 
 Numbers are standardised by the training months and clipped; categories (small integers) become one-hot columns,
 numbers first. A category outside its range is a row of zeros.
@@ -38,7 +38,7 @@ class Normaliser:
         one_hots = [rows[:, [column]] == np.arange(size) for column, size in self.categories]
         return np.concatenate([numbers, *one_hots], axis=1)
 
-    def to_onnx(self, inputs: int) -> onnx.ModelProto:
+    def to_onnx(self) -> onnx.ModelProto:
         """The same in float32."""
         constants = {
             "numbers": np.array(self.numbers, np.int64),
@@ -65,11 +65,11 @@ class Normaliser:
             ]
             parts.append(f"{key}_one_hot")
         nodes.append(helper.make_node("Concat", parts, ["normalised"], axis=1))
-        return onnx_file.graph("fraud_normalise", nodes, constants, ("features", inputs), ("normalised", self.width))
+        return onnx_file.graph("fraud_normalise", nodes, constants, ("features", len(self.numbers) + len(self.categories)), ("normalised", self.width))
 
 
 def fit(names: list[str], rows: np.ndarray) -> Normaliser:
-    """Means and deviations of the training `rows` `[N, len(names)]`; a constant column keeps deviation 1."""
+    """Means and deviations of the training `rows` `[N, len(names)]`, one name a column; a constant column keeps deviation 1."""
     numbers = [i for i, name in enumerate(names) if name not in CATEGORIES]
     categories = [(i, CATEGORIES[name]) for i, name in enumerate(names) if name in CATEGORIES]
     values = rows[:, numbers].astype(np.float64)

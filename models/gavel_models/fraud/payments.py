@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gavel_models import wheel
+from gavel_models.transforms import Value
 
 MEMBER = "evalml/demos/data/fraud_transactions.csv.gz"
 
@@ -27,6 +28,20 @@ class Payment:
     lng: float
     country: str  # ISO 3166 alpha-2
     fraud: bool
+
+    def event(self) -> dict[str, Value]:
+        """The payment as it is told once it has happened: `[events.payment]` of features.toml, and the currency."""
+        return {
+            "id": f"tx-{self.id}",
+            "timestamp": self.at,
+            "card_id": self.card_id,
+            "store_id": self.store_id,
+            "amount": self.amount,
+            "currency": self.currency,
+            "customer_present": self.customer_present,
+            "lat": self.lat,
+            "lng": self.lng,
+        }
 
 
 def load() -> list[Payment]:

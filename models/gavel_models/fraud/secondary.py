@@ -1,4 +1,4 @@
-"""`fraud_secondary`: gradient-boosted trees on few features, `[N, 14]` to the probability of fraud `[N, 1]`."""
+"""`fraud_secondary`: gradient-boosted trees on few features, `[N, 17]` to the probability of fraud `[N, 1]`."""
 
 import lightgbm
 import numpy as np
@@ -31,8 +31,9 @@ def predict(model: lightgbm.LGBMClassifier, rows: np.ndarray) -> np.ndarray:
     return model.booster_.predict(rows.astype(np.float64), num_threads=1)[:, None]
 
 
-def to_onnx(model: lightgbm.LGBMClassifier, inputs: int) -> onnx.ModelProto:
+def to_onnx(model: lightgbm.LGBMClassifier) -> onnx.ModelProto:
     """One tree node and a column choice: input `features`, output `score`."""
+    inputs = model.n_features_in_
     converted = convert_lightgbm(
         model,
         initial_types=[("features", FloatTensorType([None, inputs]))],

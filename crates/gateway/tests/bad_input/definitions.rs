@@ -237,7 +237,7 @@ async fn models_that_cannot_be_used_are_explained_and_rules_answer() {
         (
             "one feature too few",
             |model| files::edit(&model.join("config.pbtxt"), "request.amount, ", ""),
-            &["fill 13 elements", "14"],
+            &["fill 16 elements", "17"],
         ),
     ];
     for (case, spoil, words) in cases {

@@ -51,17 +51,15 @@ async fn a_store_that_cannot_be_opened_is_explained() {
         1,
         &["another process has the feature store", "features"],
     );
-    let rows = files::root("examples/features.jsonl");
-    let outcome = Setup::new()
-        .flag("store", &store)
-        .run(&["features", "load", rows.to_str().unwrap()])
-        .await;
-    assert_ended(
-        "load into a locked one",
-        &outcome,
-        1,
-        &["another process has the feature store"],
-    );
+    let payments = files::root("examples/payments.jsonl");
+    let payments = format!("--file={}=payment", payments.display());
+    for words in [&["features", "load", "rows.jsonl"][..], &["ingest", &payments]] {
+        let setup = Setup::new().flag("store", &store);
+        fs::write(setup.folder().join("rows.jsonl"), "").unwrap();
+        let outcome = setup.run(words).await;
+        let said = ["another process has the feature store"];
+        assert_ended("writing into a locked one", &outcome, 1, &said);
+    }
     first.assert_well().await;
 
     for (url, words) in [
@@ -145,7 +143,7 @@ async fn flags_that_are_wrong_are_refused_with_their_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_wrong_are_named_by_line_and_the_rest_is_loaded() {
-    let setup = Setup::new();
+    let setup = Setup::new().decisions(files::pack_views);
     let file = setup.folder().join("rows.jsonl");
     let rows = [
         r#"{"view":"card","entity":{"card_id":"1"},"values":{"txn_count_24h":3.0}}"#,

@@ -35,7 +35,9 @@ def start(children: Children, gavel: Path, folder: Path) -> tuple[Child, str]:
     settings += ["--onnxruntime", library.stdout.strip()]
     settings += ["--decisions", ROOT / "decisions", "--model-repository", ROOT / "model_repository"]
     settings += ["--listen", f"127.0.0.1:{public}", "--admin-listen", f"127.0.0.1:{admin}"]
-    children.run("loading the features", [gavel, "features", "load", ROOT / "examples" / "features.jsonl", *settings])
+    payments = f"--file={ROOT / 'examples' / 'payments.jsonl'}=payment"
+    letters = f"--dead-letter={folder / 'dead-letters.jsonl'}"
+    children.run("counting the payments", [gavel, "ingest", payments, letters, *settings])
     server = children.start("gavel", [gavel, "serve", *settings], folder / "gavel.log", grace_s=35)
 
     def serves() -> bool:

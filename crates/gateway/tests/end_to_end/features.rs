@@ -13,19 +13,24 @@ const GET: [&str; 9] = [
     "features",
     "get",
     "--decision=fraud",
-    "--entity=card_id=15566",
-    "--entity=store_id=2166",
+    "--entity=card_id=12374",
+    "--entity=store_id=3705",
     "--input=amount=129.9",
-    "--input=provider=JCB 16 digit",
+    "--input=provider=VISA 16 digit",
     "--at",
     AT,
 ];
-const PATH: &str = "/admin/features?decision=fraud&card_id=15566&store_id=2166\
-    &request.amount=129.9&request.provider=JCB%2016%20digit&at=2019-09-01T10:00:00Z";
+const PATH: &str = "/admin/features?decision=fraud&card_id=12374&store_id=3705\
+    &request.amount=129.9&request.provider=VISA%2016%20digit&at=2019-09-01T10:00:00Z";
 /// A day before [`AT`], with a null and with a feature that it does not say.
-const CARD: &str = r#"{"view":"card","entity":{"card_id":"15566"},"event_time":"2019-08-31T10:00:00Z","values":{"txn_count_24h":3,"txn_count_30d":4,"txn_amount_mean_30d":null}}"#;
+const CARD: &str = r#"{"view":"card","entity":{"card_id":"12374"},"event_time":"2019-08-31T10:00:00Z","values":{"txn_count_24h":3,"txn_count_30d":4,"txn_amount_mean_30d":null}}"#;
 
-/// With these rows in its store. The examples would be newer.
+/// With views of rows that are loaded.
+fn packed() -> Setup {
+    Setup::new().decisions(files::pack_views)
+}
+
+/// With these rows in its store.
 async fn load(setup: &Setup, rows: &str) {
     let file = setup.folder().join("rows.jsonl");
     fs::write(&file, rows).unwrap();
@@ -63,7 +68,7 @@ fn assert_is_part(of_gateway: &Value, offline: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_decision_sees_is_shown_from_the_files_and_from_the_gateway() {
     let _turn = turn().lock().await;
-    let setup = Setup::new();
+    let setup = packed();
     load(&setup, CARD).await;
     let offline = get_json(&setup).await;
     assert_eq!(
@@ -110,7 +115,7 @@ async fn what_a_decision_sees_is_shown_from_the_files_and_from_the_gateway() {
 async fn with_redis_both_may_ask_at_once() {
     let _turn = turn().lock().await;
     let mut redis = Redis::start();
-    let setup = Setup::new().flag("store", redis.url());
+    let setup = packed().flag("store", redis.url());
     load(&setup, CARD).await;
     let gateway = setup.start().await;
     let seen = eventually("the store answers", async || {
@@ -210,7 +215,7 @@ async fn what_is_asked_wrongly_is_answered_in_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_null_is_told_and_counted_apart_from_what_is_missing() {
     let _turn = turn().lock().await;
-    let setup = Setup::new();
+    let setup = packed();
     load(&setup, CARD).await;
     let gateway = setup.start().await;
     let before = gateway.metrics().await;
@@ -235,14 +240,13 @@ async fn a_decision_that_says_its_moment_finds_its_rows_fresh() {
     // The payment's timestamp is 7 August 2019.
     let card = CARD.replace("2019-08-31", "2019-08-01");
     let mut stale = Vec::new();
-    for as_of in ["", "as_of = \"request.timestamp\"\n"] {
+    for as_of in [true, false] {
         let setup = Setup::new().decisions(|folder| {
-            let slice = "slice = \"10ms\"\n";
-            files::edit(
-                &folder.join("fraud.toml"),
-                slice,
-                &format!("{slice}{as_of}"),
-            );
+            files::pack_views(folder);
+            if !as_of {
+                let file = folder.join("fraud.toml");
+                files::edit(&file, "as_of = \"request.timestamp\"", "");
+            }
         });
         load(&setup, &card).await;
         let gateway = setup.start().await;
@@ -251,14 +255,14 @@ async fn a_decision_that_says_its_moment_finds_its_rows_fresh() {
         stale.push(names.iter().any(|name| name == "card.txn_count_24h"));
         gateway.stop().await;
     }
-    assert_eq!(stale, [true, false]);
+    assert_eq!(stale, [false, true]);
 }
 
 /// The same numbers, as two features and as one list, are the same to a model.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_fills_its_columns_of_a_model() {
     let _turn = turn().lock().await;
-    let setup = Setup::new();
+    let setup = packed();
     load(&setup, CARD).await;
     let gateway = setup.start().await;
     let by_names = gateway.decide(&files::payment()).await;
@@ -266,6 +270,7 @@ async fn a_list_fills_its_columns_of_a_model() {
 
     let setup = Setup::new()
         .decisions(|folder| {
+            files::pack_views(folder);
             let view = "[views.recent]\nentity = \"card_id\"\n[views.recent.features]\ncounts = { dtype = \"float32[2]\", default = 0.0 }\n\n[derived]\n";
             files::edit(&folder.join("features.toml"), "[derived]\n", view);
         })
@@ -273,7 +278,7 @@ async fn a_list_fills_its_columns_of_a_model() {
             let file = folder.join("fraud_secondary/config.pbtxt");
             files::edit(&file, "card.txn_count_24h, card.txn_count_30d", "recent.counts");
         });
-    let counts = r#"{"view":"recent","entity":{"card_id":"15566"},"values":{"counts":[3,4,5]}}"#;
+    let counts = r#"{"view":"recent","entity":{"card_id":"12374"},"values":{"counts":[3,4,5]}}"#;
     load(&setup, &format!("{CARD}\n{counts}")).await;
     let gateway = setup.start().await;
     let by_list = gateway.decide(&files::payment()).await;
@@ -282,11 +287,12 @@ async fn a_list_fills_its_columns_of_a_model() {
 
     // A width that does not fit is found before anything is served.
     let setup = gateway.stop().await.decisions(|folder| {
+        files::pack_views(folder);
         let view = "[views.recent]\nentity = \"card_id\"\n[views.recent.features]\ncounts = { dtype = \"float32[3]\", default = 0.0 }\n\n[derived]\n";
         files::edit(&folder.join("features.toml"), "[derived]\n", view);
     });
     let checked = setup.run(&["check"]).await;
     assert!(!checked.status.success());
-    let said = "has the shape [14], but the features that are named for it fill 15 elements";
+    let said = "has the shape [17], but the features that are named for it fill 18 elements";
     assert!(checked.said.contains(said), "{}", checked.said);
 }

@@ -16,14 +16,14 @@ use crate::{
 /// Payments of cards and stores that the store knows and of those that it does not, some of which have
 /// no time for Triton, and some none for any model.
 fn payments(count: usize) -> impl Iterator<Item = Value> {
-    let rows = fs::read_to_string(files::root("examples/features.jsonl")).unwrap();
-    let rows: Vec<Value> = rows
+    let known = fs::read_to_string(files::root("examples/payments.jsonl")).unwrap();
+    let known: Vec<Value> = known
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let keys = move |entity: &str| -> Vec<Value> {
-        let keys = rows.iter().filter_map(|row| row["entity"].get(entity));
-        keys.cloned().chain(["unknown".into()]).collect()
+        let keys = known.iter().map(|payment| payment[entity].clone());
+        keys.chain(["unknown".into()]).collect()
     };
     let (cards, stores) = (keys("card_id"), keys("store_id"));
     (0..count).map(move |i| {
@@ -74,9 +74,15 @@ fn assert_code(outcome: &Outcome, code: i32) {
 fn stricter(folder: &Path) -> std::path::PathBuf {
     let file = folder.join("stricter.rules.toml");
     fs::copy(files::root("decisions/fraud.rules.toml"), &file).unwrap();
-    let old = "reason = \"nothing_unusual\"\nscores = { fraud = 0.057 }";
-    files::edit(&file, old, &old.replace("0.057", "0.95"));
-    files::edit(&file, "fraud = 0.051", "fraud = 0.95");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut rules: Vec<String> = text.split("[[rules]]").map(str::to_owned).collect();
+    for rule in &mut rules {
+        if rule.contains("\"nothing_unusual\"") || rule.contains("\"small_amount\"") {
+            let (before, _) = rule.split_once("fraud = ").unwrap();
+            *rule = format!("{before}fraud = 0.95 }}\n\n");
+        }
+    }
+    fs::write(&file, rules.join("[[rules]]")).unwrap();
     file
 }
 

@@ -12,8 +12,10 @@ pub(crate) async fn triton() -> (FakeTriton, String) {
     let golden: Value = serde_json::from_slice(&text).unwrap();
     let features = golden["features"]["fraud_primary"].as_array().unwrap();
     let names: Vec<&str> = features.iter().map(|name| name.as_str().unwrap()).collect();
+    // A list fills more than one column.
+    let width = golden["rows"][0]["vectors"]["fraud_primary"].as_array().unwrap().len();
     let model = FakeModel::new("fraud_primary")
-        .input("features", "FP32", &[names.len() as i64])
+        .input("features", "FP32", &[width as i64])
         .output("score", "FP32", &[1])
         .parameter("gavel.features.features", &names.join(", "))
         .answer(|_| vec![Tensor::fp32("score", &[1, 1], &[0.125])]);

@@ -61,6 +61,22 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Makes the views of a folder's `features.toml` packed rows that are loaded, instead of made from events.
+pub(crate) fn pack_views(decisions: &Path) {
+    let file = decisions.join("features.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("[events.payment]").unwrap();
+    let (_, after) = rest.split_once("[views.card]").unwrap();
+    let mut packed = format!("{before}[views.card]");
+    for line in after.lines().filter(|line| !line.starts_with("events = ")) {
+        match line.split_once(", aggregate = ") {
+            Some((feature, _)) => packed.push_str(&format!("{feature} }}\n")),
+            None => packed.push_str(&format!("{line}\n")),
+        }
+    }
+    fs::write(file, packed).unwrap();
+}
+
 /// Replaces text in a file, which must have it.
 pub(crate) fn edit(file: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(file).unwrap();

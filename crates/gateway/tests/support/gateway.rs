@@ -190,9 +190,16 @@ impl Setup {
         assert!(loaded.status.success(), "{}", loaded.said);
     }
 
-    /// Writes the example rows to the store.
+    /// Counts the payments of a file, with `gavel ingest`.
+    pub(crate) async fn ingest(&self, file: &Path) {
+        let words = format!("--file={}=payment", file.display());
+        let ingested = self.run(&["ingest", &words]).await;
+        assert!(ingested.status.success(), "{}", ingested.said);
+    }
+
+    /// Counts the examples' payments: the store then knows the examples' cards and stores.
     pub(crate) async fn load_examples(&self) {
-        self.load(&files::root("examples/features.jsonl")).await;
+        self.ingest(&files::root("examples/payments.jsonl")).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The embedded store on a disk that is full.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     path::PathBuf,
     process::Command,
@@ -20,11 +20,17 @@ use crate::chaos::{
 const BROKEN_FOR: Duration = Duration::from_secs(4);
 /// Small enough to fill in no time.
 const DISK: &str = "size=16m";
+/// A view whose rows are loaded, and a row of it.
+const DEFINITIONS: &str = r#"
+entities.card_id = "string"
+views.profile = { entity = "card_id", features = { segment = { dtype = "string", default = "" } } }
+"#;
+const ROW: &str = r#"{"view":"profile","entity":{"card_id":"1"},"values":{"segment":"new"}}"#;
 
 pub(super) fn full(world: &mut World) -> Result<Finding, String> {
     let disk = Disk::mount()?;
     let store = format!("embedded:{}", disk.0.path().join("features").display());
-    world.kit.load_features(&store, &world.kit.rows())?;
+    world.kit.ingest(&store, &world.kit.payments())?;
     let setup = direct(world, store.clone());
     let mut run = world.run("disk-full", setup.clone())?;
     run.fault();
@@ -41,7 +47,21 @@ pub(super) fn full(world: &mut World) -> Result<Finding, String> {
 
 /// A load that does not fit says why.
 fn load(world: &World, store: &str) -> Option<String> {
-    match world.kit.load_features(store, &world.kit.rows()) {
+    let folder = match folder() {
+        Ok(folder) => folder,
+        Err(why) => return Some(why),
+    };
+    let [definitions, rows] = ["features.toml", "rows.jsonl"].map(|name| folder.path().join(name));
+    if let Err(error) = fs::write(&definitions, DEFINITIONS).and(fs::write(&rows, ROW)) {
+        return Some(error.to_string());
+    }
+    let setup = Setup {
+        store: store.to_owned(),
+        decisions: Some(folder.path().to_owned()),
+        ..Setup::default()
+    };
+    let rows = rows.to_string_lossy();
+    match world.kit.run(&setup, &["features", "load", &rows]) {
         Ok(()) => Some("a load onto a full disk says that it was written".to_owned()),
         Err(why) if why.contains("No space left") => None,
         Err(why) => Some(format!("a load onto a full disk does not say so: {why}")),

@@ -13,7 +13,7 @@ use crate::chaos::{
 
 const BROKEN_FOR: Duration = Duration::from_secs(4);
 
-/// Runs a gateway in front of a Redis with the example rows.
+/// Runs a gateway in front of a Redis that counted the examples' payments.
 fn under_load(
     world: &mut World,
     name: &str,
@@ -41,13 +41,13 @@ fn proxied(world: &mut World, name: &str, act: impl FnOnce(&Proxy)) -> Result<Fi
     Ok(run.finish())
 }
 
-/// The last part of the outage is the load of the rows: Redis is empty when it comes back.
+/// The last part of the outage is the counting of the payments: Redis is empty when it comes back.
 pub(super) fn killed(world: &mut World) -> Result<Finding, String> {
     under_load(world, "redis-killed", |redis, kit| {
         redis.kill();
         pause(Duration::from_secs(3));
         redis.restart();
-        kit.load_features(&redis.url(), &kit.rows())
+        kit.ingest(&redis.url(), &kit.payments())
     })
 }
 
@@ -74,7 +74,7 @@ pub(super) fn half_open(world: &mut World) -> Result<Finding, String> {
 /// Nobody starts the dead master again: the cluster heals by itself, and so must the gateway.
 pub(super) fn failover(world: &mut World) -> Result<Finding, String> {
     let mut cluster = RedisCluster::start_with_replicas();
-    world.kit.load_features(&cluster.url(), &world.kit.rows())?;
+    world.kit.ingest(&cluster.url(), &world.kit.payments())?;
     let setup = direct(world, cluster.url());
     let mut run = world.run("redis-failover", setup)?;
     run.fault();
@@ -95,6 +95,6 @@ pub(super) fn flushed(world: &mut World) -> Result<Finding, String> {
             return Err("Redis did not take FLUSHALL".into());
         }
         pause(Duration::from_secs(3));
-        kit.load_features(&redis.url(), &kit.rows())
+        kit.ingest(&redis.url(), &kit.payments())
     })
 }
