@@ -1,9 +1,9 @@
 # Each target is one line; what it does is in the script that it calls.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint check models parity replay coverage fuzz bench bench-quick bench-agree chaos profile clean-run
+.PHONY: help run test test-deps lint check models parity replay coverage fuzz bench bench-quick bench-agree bench-features chaos profile clean-run
 
 help: ## these lines
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: ## Gavel in front of a real Triton on this machine; options: STORE=redis://… TRITON=none PORT=… (scripts/run.py)
 	@scripts/python.sh scripts/run.py
@@ -43,6 +43,9 @@ bench-quick: ## the same in under two minutes
 
 bench-agree: ## our loader beside NVIDIA's perf_analyzer and wrk, on the same servers (five minutes, on an idle machine)
 	@scripts/bench-agree.sh
+
+bench-features: ## what features cost: Feast's set-up, packed rows, ingestion, the decision log (eight minutes, on an idle machine)
+	@scripts/bench-features.sh
 
 chaos: ## breaks real Tritons, Redis, network, disk and clock under load (five minutes); ONLY=redis for some of it
 	@scripts/chaos.sh $(if $(ONLY),--only $(ONLY))

@@ -1,9 +1,11 @@
 """Feast's own set-up, read by Gavel, by Feast and bare: 25 views x 10 features of one entity, from one Redis.
 
-    scripts/feast.sh python scripts/feast_bench.py [--rounds 30] [--reads 100]
+    scripts/feast.sh python scripts/feast_bench.py [--rounds 30] [--reads 100] [--gavel PROGRAM] [--records FILE]
 
-Everything runs in the same minutes, in turns: Gavel's assembly, the bare HMGET from Rust, Feast in process,
-`feast serve` over one kept connection (its restarts off). Needs redis-server and cargo; prints p50, p99 and ratios.
+Everything runs in the same minutes, in turns: Gavel's assembly with and without its cache, the bare HMGET from Rust,
+Feast in process, `feast serve` over one kept connection (its restarts off). Needs redis-server and cargo; prints p50,
+p99 and ratios. With --gavel every value that it reads is compared with Feast's; with --records both are added to a
+file, a line of JSON each.
 """
 
 import argparse
@@ -50,7 +52,7 @@ def until_open(port: int, seconds: float) -> None:
 
 
 def write(folder: Path, redis: int) -> FeatureStore:
-    """Apply the views and push one entity's row of each."""
+    """Apply the views; one entity's row of each, pushed into those of even number and materialized into the others."""
     (folder / "feature_store.yaml").write_text(
         "project: bench\nregistry: registry.db\nprovider: local\n"
         f"online_store:\n  type: redis\n  connection_string: 127.0.0.1:{redis}\n"
@@ -62,17 +64,45 @@ def write(folder: Path, redis: int) -> FeatureStore:
     for number in range(VIEWS):
         batch = FileSource(path=str(folder / f"view_{number}.parquet"), timestamp_field="event_timestamp")
         schema = [Field(name="user_id", dtype=String)]
-        schema += [Field(name=f"f{number}_{feature}", dtype=TYPES[feature]) for feature in range(FEATURES)]
+        schema += [Field(name=f"f{feature}", dtype=TYPES[feature]) for feature in range(FEATURES)]
         source = PushSource(name=f"push_{number}", batch_source=batch)
         views.append(
             FeatureView(name=f"view_{number}", entities=[user], ttl=dt.timedelta(days=30), schema=schema, source=source)
         )
     store.apply([user, *views])
-    row = {"user_id": ["u_1"], "event_timestamp": [dt.datetime.now(dt.UTC)]}
-    for number in range(VIEWS):
-        frame = pd.DataFrame(row | {f"f{number}_{feature}": [VALUES[feature]] for feature in range(FEATURES)})
+    now = dt.datetime.now(dt.UTC)
+    row = {"user_id": ["u_1"], "event_timestamp": [now]}
+    frame = pd.DataFrame(row | {f"f{feature}": [VALUES[feature]] for feature in range(FEATURES)})
+    for number in range(0, VIEWS, 2):
         store.push(f"push_{number}", frame, to=PushMode.ONLINE)
+    materialized = range(1, VIEWS, 2)
+    for number in materialized:
+        frame.to_parquet(folder / f"view_{number}.parquet")
+    day = dt.timedelta(days=1)
+    # It shows its progress on standard error.
+    store.materialize(now - day, now + day, feature_views=[f"view_{number}" for number in materialized])
     return store
+
+
+def compare(gavel: str, folder: Path, store: FeatureStore) -> dict[str, int]:
+    """How many values there are, and how many of them Gavel reads otherwise than Feast."""
+    ours: dict[str, object] = {}
+    for number in range(VIEWS):
+        command = [gavel, "features", "get", "--feast", str(folder / "feature_store.yaml"), "--view", f"view_{number}"]
+        said = subprocess.run([*command, "--entity", "user_id=u_1", "--json"], check=True, capture_output=True)
+        features = json.loads(said.stdout)["features"]
+        ours |= {f"view_{number}:{name}": found["value"] for name, found in features.items()}
+    answer = store.get_online_features(features=references(), entity_rows=[{"user_id": "u_1"}], full_feature_names=True)
+    theirs = {name.replace("__", ":"): values[0] for name, values in answer.to_dict().items() if name != "user_id"}
+    differ = [name for name in references() if ours.get(name) != theirs[name] or theirs[name] is None]
+    for name in differ:
+        print(f"{name}: Feast says {theirs[name]!r}, Gavel {ours.get(name)!r}")
+    return {"values": len(references()), "different": len(differ)}
+
+
+def references() -> list[str]:
+    """All features, as Feast is asked for them."""
+    return [f"view_{view}:f{feature}" for view in range(VIEWS) for feature in range(FEATURES)]
 
 
 def micros(call: Callable[[], None], count: int) -> list[float]:
@@ -105,6 +135,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--reads", type=int, default=100, help="reads of each kind in a round")
+    parser.add_argument("--gavel", help="the program, to compare every value with Feast's")
+    parser.add_argument("--records", type=Path, help="a file that gets a line of JSON for every measurement")
     options = parser.parse_args()
     build = ["cargo", "build", "--release", "--locked", "-p", "features", "--example", "feast_cost"]
     subprocess.run(build, cwd=ROOT, check=True)
@@ -133,13 +165,12 @@ def main() -> None:
                 text=True,
             )
             children.append(rust)
-            references = [f"view_{view}:f{view}_{feature}" for view in range(VIEWS) for feature in range(FEATURES)]
             entity = [{"user_id": "u_1"}]
-            body = json.dumps({"features": references, "entities": {"user_id": ["u_1"]}})
+            body = json.dumps({"features": references(), "entities": {"user_id": ["u_1"]}})
             connection = http.client.HTTPConnection("127.0.0.1", port)
 
             def in_process() -> None:
-                store.get_online_features(features=references, entity_rows=entity)
+                store.get_online_features(features=references(), entity_rows=entity)
 
             def served() -> None:
                 connection.request("POST", "/get-online-features", body, {"content-type": "application/json"})
@@ -148,8 +179,9 @@ def main() -> None:
                 if answer.status != 200:
                     sys.exit(f"feast serve answered {answer.status}: {content[:300]!r}")
 
-            kinds = ("gavel", "raw_one", "raw_each", "feast in process", "feast serve")
+            kinds = ("gavel", "gavel_cached", "raw_one", "raw_each", "feast in process", "feast serve")
             times: dict[str, list[float]] = {kind: [] for kind in kinds}
+            records: list[dict] = []
             for turn in range(options.rounds + 1):
                 rust.stdin.write(f"{options.reads}\n")
                 rust.stdin.flush()
@@ -159,7 +191,18 @@ def main() -> None:
                 if turn > 0:  # The first warms up.
                     for kind, more in found.items():
                         times[kind] += more
+                        record = {"scenario": "feast", "system": kind, "round": turn - 1, "reads": len(more)}
+                        records.append(record | {"p50_us": round(statistics.median(more), 1)})
             report(times)
+            if options.gavel:
+                compared = compare(options.gavel, folder, store)
+                print(
+                    f"{compared['values']} values as Feast reads them and as Gavel does: {compared['different']} differ"
+                )
+                records.append({"scenario": "feast-values", "system": "gavel", "round": 0} | compared)
+            if options.records:
+                with options.records.open("a") as file:
+                    file.writelines(json.dumps(record) + "\n" for record in records)
         finally:
             for child in reversed(children):
                 child.terminate()

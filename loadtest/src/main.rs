@@ -10,7 +10,7 @@ use loadtest::{
     os::{ProcessGroup, go_first},
     questions::repository_root,
     report::Record,
-    wire::Format,
+    wire::{Format, Tier},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -40,9 +40,16 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("load").required(true).args(["closed", "open", "arrivals"]))]
 struct Run {
-    /// The public port of a Gavel, or a bare pipe. Its store must hold examples/payments.jsonl.
+    /// The public port of a Gavel, or a bare pipe. Its store must hold what is asked about, which is
+    /// examples/payments.jsonl without --questions.
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
+    /// Other questions than the examples: a line of JSON each. Their score's name is fraud.
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
+    /// The tier that answers; what another answers is not checked.
+    #[arg(long, value_enum, default_value_t = Tier::Primary)]
+    tier: Tier,
     /// A Gavel without Triton, by whose answers those of the secondary tier are checked.
     #[arg(long)]
     secondary: Option<SocketAddr>,
@@ -203,6 +210,8 @@ async fn run_single(run: Run) -> Result<(), String> {
     go_first();
     let single = Single {
         address: run.address,
+        questions: run.questions,
+        tier: run.tier,
         secondary: run.secondary,
         format: run.format,
         connections: run.connections,

@@ -14,6 +14,7 @@ pub struct Question {
     /// Which decision.
     pub decision: String,
     /// Returned as it came.
+    #[serde(default)]
     pub id: String,
     /// Entity keys by name.
     pub entities: Map<String, Value>,
@@ -55,12 +56,39 @@ pub fn read(root: &Path) -> Result<Vec<Question>, QuestionsError> {
     questions.extend(golden(root)?.into_iter().map(|row| row.request));
     let example = parse::<Question>(&examples.join("fraud.json"))?;
     let moment = example.inputs.get("timestamp").cloned().unwrap_or_default();
-    for (place, question) in questions.iter_mut().enumerate() {
+    for question in &mut questions {
         question.inputs.insert("timestamp".into(), moment.clone());
+    }
+    Ok(numbered(questions))
+}
+
+/// Reads other questions: a line of JSON each, as a caller would ask them.
+///
+/// # Errors
+/// The file cannot be read, or a line is no question; in words.
+pub fn read_lines(file: &Path) -> Result<Vec<Question>, QuestionsError> {
+    let text = fs::read_to_string(file).map_err(|error| failed(file, error))?;
+    let questions: Vec<Question> = text
+        .lines()
+        .enumerate()
+        .map(|(line, text)| {
+            let question = serde_json::from_str(text);
+            question.map_err(|error| failed(file, format!("line {}: {error}", line + 1)))
+        })
+        .collect::<Result<_, _>>()?;
+    if questions.is_empty() {
+        return Err(failed(file, "there is no question in it"));
+    }
+    Ok(numbered(questions))
+}
+
+/// Each with the id of its place, and the decision's own budget.
+fn numbered(mut questions: Vec<Question>) -> Vec<Question> {
+    for (place, question) in questions.iter_mut().enumerate() {
         question.id = id_of(place);
         question.budget_ms = None;
     }
-    Ok(questions)
+    questions
 }
 
 /// The id of the question at that place.
@@ -149,5 +177,22 @@ mod tests {
             assert!(!is_id(&question.id, place + 1));
             assert!(question.inputs.contains_key("amount"));
         }
+    }
+
+    #[test]
+    fn lines_are_questions_and_what_is_none_is_told_by_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("questions.jsonl");
+        let line = r#"{"decision":"card","entities":{"card_id":"c1"},"inputs":{}}"#;
+        fs::write(&file, format!("{line}\n{line}\n")).unwrap();
+        let questions = read_lines(&file).unwrap();
+        assert_eq!(questions.len(), 2);
+        assert!(is_id(&questions[1].id, 1));
+        assert_eq!(questions[1].entities["card_id"], "c1");
+        fs::write(&file, format!("{line}\n{{}}\n")).unwrap();
+        let error = read_lines(&file).unwrap_err().to_string();
+        assert!(error.contains("questions.jsonl: line 2: "), "{error}");
+        fs::write(&file, "").unwrap();
+        assert!(read_lines(&file).is_err());
     }
 }

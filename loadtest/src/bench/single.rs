@@ -1,6 +1,6 @@
 //! One measurement of a server that runs already: `loadtest run`.
 
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, rc::Rc, time::Duration};
 
 use super::{
     measure::{Groups, Load, Measured, Measurement, measure},
@@ -17,6 +17,10 @@ use crate::{
 pub struct Single {
     /// The public port of a Gavel, or a bare pipe.
     pub address: SocketAddr,
+    /// A file of questions, a line of JSON each; `None` asks the repository's examples.
+    pub questions: Option<PathBuf>,
+    /// Who answers. An answer by another tier counts as unchecked.
+    pub tier: Tier,
     /// A Gavel without Triton, whose secondary tier is the reference for that tier's answers. Answers
     /// by a tier without a reference count as unchecked.
     pub secondary: Option<SocketAddr>,
@@ -46,7 +50,7 @@ pub enum SingleError {
     Questions(#[from] QuestionsError),
     /// A system gives no reference.
     #[error(
-        "{0}: are the examples' payments counted (`gavel ingest --file=examples/payments.jsonl=payment`)?"
+        "{0}: are the features of the questions loaded (of the examples: `gavel ingest --file=examples/payments.jsonl=payment`)?"
     )]
     Learn(#[from] LearnError),
     /// The operating system.
@@ -61,12 +65,15 @@ impl Single {
     /// # Errors
     /// As [`SingleError`] says.
     pub async fn run(self) -> Result<Measured, SingleError> {
-        let mut questions = questions::read(questions::repository_root())?;
+        let mut questions = match &self.questions {
+            Some(file) => questions::read_lines(file)?,
+            None => questions::read(questions::repository_root())?,
+        };
         for question in &mut questions {
             question.budget_ms = Some(self.budget.as_secs_f64() * 1e3);
         }
         let mut expected = Expected::new(questions.len());
-        learn(&mut expected, &questions, self.address, Tier::Primary).await?;
+        learn(&mut expected, &questions, self.address, self.tier).await?;
         if let Some(address) = self.secondary {
             learn(&mut expected, &questions, address, Tier::Secondary).await?;
         }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Who answered, in the fraud decision's own words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tier {
     /// The model on Triton.
     Primary,
