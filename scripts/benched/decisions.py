@@ -100,14 +100,14 @@ entity = "card_id"
 """)
     # Every feature is looked at, and a card that was not found shows by its score.
     conditions = ", ".join(f'"profile.{field}" = {{ gte = 0.0 }}' for field in FIELDS)
-    (directory / "card.rules.toml").write_text(f"""[[rules]]
-reason = "known"
-when = {{ {conditions} }}
-scores = {{ fraud = 0.9 }}
-[[rules]]
-reason = "unknown"
-scores = {{ fraud = 0.1 }}
-""")
+    decision(directory, f'[[rules]]\nreason = "known"\nwhen = {{ {conditions} }}\nscores = {{ fraud = 0.9 }}\n')
+    return directory
+
+
+def decision(directory: Path, rules: str) -> None:
+    """The decision `card`, by rules alone; the last of them is added."""
+    last = '[[rules]]\nreason = "unknown"\nscores = { fraud = 0.1 }\n'
+    (directory / "card.rules.toml").write_text(rules + last)
     (directory / "card.toml").write_text("""name = "card"
 budget = "95ms"
 [entities]
@@ -120,7 +120,6 @@ table = "card.rules.toml"
 [policy]
 thresholds = [{ below = 0.5, action = "approve", reason = "low" }, { action = "review", reason = "high" }]
 """)
-    return directory
 
 
 def questions(folder: Path) -> tuple[Path, Path]:

@@ -1,11 +1,13 @@
 """Ingestion on one core: events a second, what an entity takes, and where the time goes."""
 
 import random
+import re
 import time
 from pathlib import Path
 
 from localrun.children import Child, Failed
 
+from .decisions import decision
 from .profile import profile
 from .stage import Redis, Stage, cpu_s, most_resident_bytes, on_core, say
 
@@ -89,12 +91,12 @@ class Job:
         return record
 
     def require_all(self, child: Child) -> None:
-        """`Failed` unless every event was counted."""
+        """`Failed` unless every event was counted, none of them late, twice or a dead letter."""
         said = (self.stage.folder / "ingest.log").read_text()
         if child.process.returncode != 0:
             raise Failed(f"gavel ingest {child.outcome()}:\n{child.last_lines()}")
-        if (self.stage.folder / "ingested" / "letters.jsonl").exists():
-            raise Failed(f"gavel ingest found events that are none:\n{said[-2000:]}")
+        if not re.search(rf"^{self.events:,} events, [\d,]+/s, 100\.0 % in ", said, re.MULTILINE):
+            raise Failed(f"gavel ingest did not count {self.events:,} events:\n{child.last_lines()}")
 
     def profile(self, kind: str, profiles: Path) -> None:
         """What bounds it, by perf, of a run that is ended before its end."""
@@ -136,6 +138,7 @@ events = "payment"
 [views.velocity.features]
 {chr(10).join(features)}
 """)
+    decision(directory, "")
     return directory
 
 

@@ -13,7 +13,7 @@ from .stage import ROOT
 MIB = 1 << 20
 LOADS = (
     *("load", "system", "offered/s", "/s", "p50 us", "p99 us", "gateway CPU", "Redis CPU", "loader CPU"),
-    *("secondary, rules", "wrong", "unchecked", "errors", "cache hits", "logged / dropped"),
+    *("secondary, rules", "wrong", "unchecked", "store missed", "errors", "cache hits", "logged / dropped"),
 )
 INGESTED = (
     *("store", "events", "entities", "events/s", "gavel CPU", "Redis CPU", "resident MiB of gavel"),
@@ -37,7 +37,7 @@ class Measured:
         values = [value(record) for record in self.all(scenario, system)]
         return statistics.median(values) if values and None not in values else None
 
-    def ratio(self, scenario: str, ours: str, theirs: str, value: Callable[[dict], float | None]) -> str | float | None:
+    def ratio(self, scenario: str, ours: str, theirs: str, value: Callable[[dict], float | None]) -> float | None:
         """Of the medians of two systems."""
         pair = [self.median(scenario, system, value) for system in (ours, theirs)]
         return pair[0] / pair[1] if None not in pair and pair[1] else None
@@ -143,7 +143,7 @@ def loads(measured: Measured) -> list[str]:
             f"| {scenario} | {system} | {rounds[0]['offered']:.0f} | {middle(lambda r: r['throughput']):.0f} | "
             f"{middle(p50):.0f} | {middle(lambda r: r['p99_us']):.0f} | {middle(gateway_cpu):.1f} | "
             f"{middle(lambda r: r['cpu_us']['store']):.1f} | {middle(lambda r: r['loader_cpu_us']):.1f} | {tiers} | "
-            f"{total('wrong')} | {total('unchecked')} | {total('errors')} | "
+            f"{total('wrong')} | {total('unchecked')} | {total('without_store')} | {total('errors')} | "
             f"{f'{statistics.median(hits):.1%}' if hits else '-'} | "
             f"{total('log_written')} / {total('log_dropped_full')} |"
         )
@@ -238,7 +238,8 @@ that most reads ask nobody: for information. `raw_one` is one HMGET of the same 
 Open loop, HTTP/1.1 with JSON. `rows`: a decision by 2 rules over one view of 40 floats of 10,000 cards, as Gavel's
 packed row and as a plain hash of texts, without the cache. `cache`: the packed one with the hot-key cache and without,
 cards drawn by Zipf's law: for information. `log`: the decision `fraud` without Triton, the model in process answers,
-with every decision kept in segments on disk and with none. CPU is microseconds a decision.
+with every decision kept in segments on disk and with none; what was logged counts the warm-ups too. CPU is
+microseconds a decision, all threads of the gateway.
 
 {newline.join([*head(LOADS), *loads(measured)])}
 
@@ -246,7 +247,8 @@ with every decision kept in segments on disk and with none. CPU is microseconds 
 
 A file of payments of one day into an empty store: one view of 3 windows (1h, 24h, 30d) x 4 aggregates (count, sum,
 mean, max). `gavel ingest` has core 0 and nothing else, its store's threads included; Redis has core 1. CPU is
-microseconds an event. Stored bytes are the growth of Redis's `used_memory`, or blocks on disk of the embedded store.
+microseconds an event. Stored bytes are the growth of Redis's `used_memory`, or blocks on disk of the
+embedded store with its journal.
 
 {newline.join([*head(INGESTED), *ingested(measured)])}
 """
