@@ -165,12 +165,12 @@ def main() -> None:
                 text=True,
             )
             children.append(rust)
-            entity = [{"user_id": "u_1"}]
-            body = json.dumps({"features": references(), "entities": {"user_id": ["u_1"]}})
+            names, entity = references(), [{"user_id": "u_1"}]
+            body = json.dumps({"features": names, "entities": {"user_id": ["u_1"]}, "full_feature_names": True})
             connection = http.client.HTTPConnection("127.0.0.1", port)
 
             def in_process() -> None:
-                store.get_online_features(features=references(), entity_rows=entity)
+                store.get_online_features(features=names, entity_rows=entity, full_feature_names=True)
 
             def served() -> None:
                 connection.request("POST", "/get-online-features", body, {"content-type": "application/json"})
