@@ -13,7 +13,7 @@ FIELDS = [f"f{number}" for number in range(40)]
 SEED = 20190831
 # Questions: uniformly chosen cards, and cards of which few are asked about often, as in Zipf's law.
 QUESTIONS = 4_000
-ROWS_PER_S, CACHE_PER_S, LOG_PER_S = 2_000, 4_000, 4_000
+PER_S = 4_000
 
 
 def rows_and_cache(stage: Stage, rounds: int, seconds: float) -> None:
@@ -29,11 +29,11 @@ def rows_and_cache(stage: Stage, rounds: int, seconds: float) -> None:
         }
         for turn in range(rounds):
             for name in in_turn(["packed", "hashed"], turn):
-                record = stage.load(by_name[name], redis, "rules", ROWS_PER_S, seconds, uniform)
+                record = stage.load(by_name[name], redis, "rules", PER_S, seconds, uniform)
                 keep(stage, record, "rows", name, turn)
             for name in in_turn(["packed", "cached"], turn):
                 hits, misses = cache_usage(by_name[name])
-                record = stage.load(by_name[name], redis, "rules", CACHE_PER_S, seconds, zipf)
+                record = stage.load(by_name[name], redis, "rules", PER_S, seconds, zipf)
                 more_hits, more_misses = cache_usage(by_name[name])
                 read = more_hits - hits + more_misses - misses
                 record["hit_share"] = (more_hits - hits) / read if read else None
@@ -53,7 +53,7 @@ def decision_log(stage: Stage, rounds: int, seconds: float) -> None:
         for turn in range(rounds):
             for name in in_turn(list(by_name), turn):
                 outcomes = {outcome: log_records(by_name[name], outcome) for outcome in ("written", "dropped_full")}
-                record = stage.load(by_name[name], redis, "secondary", LOG_PER_S, seconds, None)
+                record = stage.load(by_name[name], redis, "secondary", PER_S, seconds, None)
                 for outcome, before in outcomes.items():
                     record[f"log_{outcome}"] = log_records(by_name[name], outcome) - before
                 keep(stage, record, "log", name, turn)
