@@ -87,7 +87,7 @@ impl Bench {
             hash.to_le_bytes().to_vec()
         };
         let view = |v: usize| {
-            let features = (0..FEATURES).map(|f| field(format!("view_{v}:f{v}_{f}")));
+            let features = (0..FEATURES).map(|f| field(format!("view_{v}:f{f}")));
             let time = format!("_ts:view_{v}").into_bytes();
             features.chain([time]).collect()
         };
