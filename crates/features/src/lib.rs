@@ -40,7 +40,7 @@ pub mod windows;
 pub use catalog::{Catalog, Problem};
 #[doc(hidden)]
 pub use feast::fuzz_field as fuzz_feast_field;
-pub use feast::{FeastField, FeastProblem, FeastReadError, FeastRepository, FeastRow, Reloaded};
+pub use feast::{FeastField, FeastProblem, FeastReadError, FeastRepository, FeastRow};
 pub use feature_row::{Column, FeatureRow, Source, Status, StoreOutcome};
 pub use given::Given;
 pub use history::{History, HistoryError, Outcome, about_views};

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use features::{
-    Catalog, Dtype, EntityField, FeastReadError, FeastRepository, FeatureRow, Plan, Reloaded,
+    Catalog, Dtype, EntityField, FeastReadError, FeastRepository, FeatureRow, Plan,
     RequestRow, RequestSchema, Scalar, Status, Store, StoreOutcome, Value,
 };
 use serde_json::Value as Json;
@@ -348,7 +348,7 @@ async fn a_real_feast_is_read_whole() {
     every_value_that_models_take_is_assembled(&world, &own, now).await;
     let other = Redis::start();
     every_value_that_models_take_is_assembled(&world, &other.url(), now).await;
-    assert_eq!(world.repository().reload(), Ok(Reloaded::Unchanged));
+    assert!(world.repository().reread().unwrap().is_none());
     a_registry_that_is_cut_short_is_refused_or_whole(&world);
     a_redis_that_is_down_costs_defaults(&mut world, now).await;
 }
@@ -368,8 +368,8 @@ fn a_registry_that_is_cut_short_is_refused_or_whole(world: &World) {
         .chain(bytes.len() - 300..bytes.len())
     {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        match repository.reload() {
-            Ok(reloaded) => assert_eq!(reloaded, Reloaded::Unchanged, "cut after {length} bytes"),
+        match repository.reread() {
+            Ok(changed) => assert!(changed.is_none(), "cut after {length} bytes"),
             Err(_) => refused += 1,
         }
     }

@@ -3,6 +3,7 @@
 //! ```toml
 //! [feast]
 //! feature_store = "../feature_repo/feature_store.yaml"   # from the folder of features.toml
+//! refresh = "60s"        # how often its files are read again; default: its cache_ttl_seconds
 //! [feast.defaults]                                       # else 0, "", false
 //! "driver_stats.conv_rate" = 0.5
 //! [feast.lengths]                                        # of lists that Feast knows no length of
@@ -12,14 +13,29 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::problem::Report;
 use super::reader::{Node, Table};
-use super::{Feature, Source, View};
-use crate::feast::{FeastFeature, FeastHash, FeastRepository, FeastView};
+use super::views::micros;
+use super::{Catalog, Feature, Problem, Source, View};
+use crate::feast::{FeastFeature, FeastHash, FeastProblem, FeastRepository, FeastView};
 use crate::row::fingerprint;
 use crate::suggest::did_you_mean;
 use crate::value::{Dtype, MAX_LIST_LENGTH, Scalar};
+
+/// Files are read again as often as this at most.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+/// Where the files that features.toml names begin.
+#[derive(Clone, Debug)]
+pub(super) enum Origin<'p> {
+    /// There is no file that the text lies beside.
+    Nowhere,
+    Folder(&'p Path),
+    /// Feast's have been read.
+    Read(Arc<FeastRepository>),
+}
 
 /// What the catalog keeps of a Feast repository besides its views.
 #[derive(Clone, Debug)]
@@ -28,6 +44,10 @@ pub(crate) struct Feast {
     /// What Feast has and models cannot use: `VIEW` or `VIEW.FEATURE`, and why, as the end of a
     /// sentence that begins with the name.
     refused: BTreeMap<String, String>,
+    /// How often the repository's files are to be read again; `None` for never.
+    pub(super) refresh: Option<Duration>,
+    /// The text of features.toml.
+    text: Arc<str>,
 }
 
 impl Feast {
@@ -42,30 +62,43 @@ impl Feast {
     }
 }
 
-/// Appends Feast's views to `views`. Without `folder` there is no file to begin from.
+impl Feast {
+    /// See [`Catalog::reread_feast`].
+    pub(super) fn reread(&self) -> Result<Option<Catalog>, String> {
+        let sentences = |all: Vec<FeastProblem>| join(all.iter());
+        let Some(repository) = self.repository.reread().map_err(sentences)? else {
+            return Ok(None);
+        };
+        let origin = Origin::Read(Arc::new(repository));
+        let catalog = Catalog::read(&self.text, origin);
+        let sentences = |all: Vec<Problem>| {
+            let problems = join(all.iter());
+            format!("features.toml does not fit what Feast has now: {problems}")
+        };
+        catalog.map(Some).map_err(sentences)
+    }
+}
+
+fn join<T: ToString>(sentences: impl Iterator<Item = T>) -> String {
+    let sentences: Vec<String> = sentences.map(|sentence| sentence.to_string()).collect();
+    sentences.join("; ")
+}
+
+/// Appends Feast's views to `views`. `text` is that of features.toml.
 pub(super) fn feast(
     root: &Table<'_>,
-    folder: Option<&Path>,
+    text: &str,
+    origin: &Origin<'_>,
     views: &mut Vec<Arc<View>>,
     report: &mut Report,
 ) -> Option<Feast> {
     let table = root.get("feast").and_then(|node| node.table(report))?;
-    table.only(&["feature_store", "defaults", "lengths"], report);
+    table.only(&["feature_store", "refresh", "defaults", "lengths"], report);
     let node = table.require("feature_store", "the path of feature_store.yaml", report)?;
-    let path = node.text(report)?;
-    let Some(folder) = folder else {
-        let message = "a path needs the folder of features.toml, and this text has none";
-        report.add(node.span(), &node.path, message);
-        return None;
-    };
-    let repository = match FeastRepository::open(&folder.join(path)) {
-        Ok(repository) => Arc::new(repository),
-        Err(problems) => {
-            for problem in problems {
-                report.add(node.span(), &node.path, problem.to_string());
-            }
-            return None;
-        }
+    let repository = open(&node, origin, report)?;
+    let refresh = match table.get("refresh") {
+        Some(node) => interval(&node, report),
+        None => repository.refresh(),
     };
     let mut reader = Reader {
         defaults: entries(&table, "defaults", report),
@@ -90,7 +123,43 @@ pub(super) fn feast(
     Some(Feast {
         repository,
         refused,
+        refresh,
+        text: text.into(),
     })
+}
+
+fn open(
+    node: &Node<'_>,
+    origin: &Origin<'_>,
+    report: &mut Report,
+) -> Option<Arc<FeastRepository>> {
+    let path = node.text(report)?;
+    let folder = match origin {
+        Origin::Read(repository) => return Some(repository.clone()),
+        Origin::Folder(folder) => folder,
+        Origin::Nowhere => {
+            let message = "a path needs the folder of features.toml, and this text has none";
+            report.add(node.span(), &node.path, message);
+            return None;
+        }
+    };
+    match FeastRepository::open(&folder.join(path)) {
+        Ok(repository) => Some(Arc::new(repository)),
+        Err(problems) => {
+            for problem in problems {
+                report.add(node.span(), &node.path, problem.to_string());
+            }
+            None
+        }
+    }
+}
+
+fn interval(node: &Node<'_>, report: &mut Report) -> Option<Duration> {
+    let interval = Duration::from_micros(micros(node, report)?.unsigned_abs());
+    if interval < MIN_REFRESH {
+        report.add(node.span(), &node.path, "is \"1s\" at least");
+    }
+    Some(interval)
 }
 
 /// Entries of `[feast.defaults]` or `[feast.lengths]` that no feature has taken yet.

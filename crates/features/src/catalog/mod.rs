@@ -21,11 +21,12 @@ mod windows;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::de::DeTable;
 
 pub(crate) use derived::mismatch;
-use feast::Feast;
+use feast::{Feast, Origin};
 pub(crate) use hashes::{Field, Hash};
 pub use problem::Problem;
 use problem::Report;
@@ -111,7 +112,7 @@ impl Catalog {
     /// # Errors
     /// Every problem of the text at once, in the order of their places.
     pub fn parse(source: &str) -> Result<Catalog, Vec<Problem>> {
-        Self::read(source, None)
+        Self::read(source, Origin::Nowhere)
     }
 
     /// Parses the text of a `features.toml` that lies in `folder`, where the paths that it names
@@ -120,10 +121,10 @@ impl Catalog {
     /// # Errors
     /// As [`Self::parse`], and what is wrong with the files that it names.
     pub fn parse_in(folder: &Path, source: &str) -> Result<Catalog, Vec<Problem>> {
-        Self::read(source, Some(folder))
+        Self::read(source, Origin::Folder(folder))
     }
 
-    fn read(source: &str, folder: Option<&Path>) -> Result<Catalog, Vec<Problem>> {
+    fn read(source: &str, origin: Origin<'_>) -> Result<Catalog, Vec<Problem>> {
         let mut report = Report::default();
         let (document, syntax) = DeTable::parse_recoverable(source);
         for error in &syntax {
@@ -147,7 +148,8 @@ impl Catalog {
             let events = events::events(&root, &mut report);
             catalog.views = views::views(&root, &entities, &events, &mut report);
             catalog.events = events::join(events, &catalog.views, &mut report);
-            catalog.feast = feast::feast(&root, folder, &mut catalog.views, &mut report);
+            catalog.feast =
+                feast::feast(&root, source, &origin, &mut catalog.views, &mut report);
             // Without Feast's views, what is derived from them would be reported once more.
             if root.get("feast").is_none() || catalog.feast.is_some() {
                 catalog.derived = derived::derived(&root, &catalog, &mut report);
@@ -197,6 +199,24 @@ impl Catalog {
     /// hold a password.
     pub fn feast_store_url(&self) -> Option<&str> {
         Some(self.feast.as_ref()?.repository.store_url())
+    }
+
+    /// How often [`Self::reread_feast`] is to be called; `None` for never.
+    pub fn feast_refresh(&self) -> Option<Duration> {
+        self.feast.as_ref()?.refresh
+    }
+
+    /// Reads Feast's files again: the catalog as they make it now, with everything else as it is
+    /// here; `None` if they say what they said. It waits for the disk.
+    ///
+    /// # Errors
+    /// Why this catalog is to stay in force, in sentences: a file cannot be read or is being
+    /// written, features.toml names what is gone, or feature_store.yaml names another Redis.
+    pub fn reread_feast(&self) -> Result<Option<Catalog>, String> {
+        match &self.feast {
+            Some(feast) => feast.reread(),
+            None => Ok(None),
+        }
     }
 
     /// What is wrong with a name that leads nowhere.

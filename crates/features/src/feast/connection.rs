@@ -8,10 +8,14 @@
 use serde_json::Value as Json;
 
 /// How Feast is told that Redis is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RedisType {
     Server,
     Cluster,
+    /// The nodes are sentinels, which watch the master of this name.
+    Sentinel {
+        master: String,
+    },
 }
 
 /// Options that say how redis-py waits and keeps connections. Gavel bounds every read by the
@@ -41,7 +45,7 @@ struct Options {
 /// # Errors
 /// What is wrong with the string, without a password.
 pub(super) fn store_url(
-    redis_type: RedisType,
+    redis_type: &RedisType,
     connection_string: &str,
     trusted: Option<&str>,
 ) -> Result<String, String> {
@@ -73,11 +77,7 @@ pub(super) fn store_url(
     match (redis_type, nodes.as_slice()) {
         (_, []) => Err("names no host:port".into()),
         (RedisType::Server, [node]) => {
-            let db = match options.db {
-                0 => String::new(),
-                db => format!("/{db}"),
-            };
-            Ok(format!("{scheme}://{login}{node}{db}"))
+            Ok(format!("{scheme}://{login}{node}{}", options.path()))
         }
         (RedisType::Server, _) => Err(
             "names several nodes, of which Feast uses the first: write `redis_type: redis_cluster` if it is a cluster; a password cannot hold a comma"
@@ -89,6 +89,15 @@ pub(super) fn store_url(
         (RedisType::Cluster, nodes) => {
             Ok(format!("{scheme}-cluster://{login}{}", nodes.join(",")))
         }
+        (RedisType::Sentinel { .. }, _) if options.tls => Err(
+            "has ssl=true with sentinels, whom Feast then asks without TLS, and Gavel would ask with: write a feature_store.yaml for Gavel that names the master itself, with `redis_type: redis`"
+                .into(),
+        ),
+        (RedisType::Sentinel { master }, nodes) => Ok(format!(
+            "redis-sentinel://{login}{}/{master}{}",
+            nodes.join(","),
+            options.path()
+        )),
     }
 }
 
@@ -145,6 +154,14 @@ impl Options {
         Ok(())
     }
 
+    /// Of a URL, for a database that is not the first.
+    fn path(&self) -> String {
+        match self.db {
+            0 => String::new(),
+            db => format!("/{db}"),
+        }
+    }
+
     fn login(&self) -> String {
         if self.username.is_empty() && self.password.is_empty() {
             return String::new();
@@ -184,7 +201,7 @@ mod tests {
     use super::*;
 
     fn server(text: &str) -> Result<String, String> {
-        store_url(RedisType::Server, text, Some("/ca.pem"))
+        store_url(&RedisType::Server, text, Some("/ca.pem"))
     }
 
     #[test]
@@ -210,9 +227,20 @@ mod tests {
             assert_eq!(server(text).as_deref(), Ok(url), "{text}");
         }
         assert_eq!(
-            store_url(RedisType::Cluster, "a:1,b:2,password=p,ssl=true", None).as_deref(),
+            store_url(&RedisType::Cluster, "a:1,b:2,password=p,ssl=true", None).as_deref(),
             Ok("rediss-cluster://:p@a:1,b:2")
         );
+        let watched = RedisType::Sentinel {
+            master: "m".to_owned(),
+        };
+        for (text, url) in [
+            ("a:1,b:2,password=p", "redis-sentinel://:p@a:1,b:2/m"),
+            ("a:1,db=3,ssl=false", "redis-sentinel://a:1/m/3"),
+        ] {
+            assert_eq!(store_url(&watched, text, None).as_deref(), Ok(url), "{text}");
+        }
+        let refused = store_url(&watched, "a:1,ssl=true", None).unwrap_err();
+        assert!(refused.contains("names the master itself"), "{refused}");
     }
 
     #[test]
@@ -244,7 +272,7 @@ mod tests {
             assert!(found.contains(why), "{text}: {found}");
             assert!(!found.contains("sec") && !found.contains("1e5"), "{found}");
         }
-        let cluster = store_url(RedisType::Cluster, "a:1,db=1", None);
+        let cluster = store_url(&RedisType::Cluster, "a:1,db=1", None);
         assert!(cluster.unwrap_err().contains("only database 0"));
     }
 }

@@ -23,7 +23,7 @@ mod value_type;
 pub(crate) use hash::{FeastHash, FeastRead, reads};
 pub use inspect::{FeastField, FeastReadError, FeastRow};
 pub(crate) use registry::{FeastFeature, FeastView};
-pub use repository::{FeastProblem, FeastRepository, Reloaded};
+pub use repository::{FeastProblem, FeastRepository};
 
 /// Reads the bytes of a field in every way that there is. For the fuzz target.
 #[doc(hidden)]

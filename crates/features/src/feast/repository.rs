@@ -1,9 +1,9 @@
-//! A Feast repository: its `feature_store.yaml`, and the registry that it names, kept up to date.
+//! A Feast repository: its `feature_store.yaml`, and the registry that it names.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::key::KeyFormat;
 use super::registry::{self, FeastView, Registry};
@@ -28,20 +28,12 @@ impl fmt::Display for FeastProblem {
     }
 }
 
-/// What came of reading the registry again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reloaded {
-    /// It says what it said before.
-    Unchanged,
-    /// Who asks from now on gets what it says now.
-    Changed,
-}
-
-/// The views of a project of Feast's, as its registry last said them.
+/// The views of a project of Feast's, as its registry said them when it was read.
 #[derive(Debug)]
 pub struct FeastRepository {
+    file: PathBuf,
     settings: Settings,
-    current: Mutex<Arc<Registry>>,
+    registry: Registry,
 }
 
 impl FeastRepository {
@@ -56,7 +48,8 @@ impl FeastRepository {
             key: key.to_owned(),
             message,
         };
-        let text = fs::read_to_string(file)
+        let bytes = read_settled(file).map_err(|problem| vec![problem])?;
+        let text = String::from_utf8(bytes)
             .map_err(|error| vec![problem("", format!("cannot be read: {error}"))])?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let env = |name: &str| std::env::var(name).ok();
@@ -67,23 +60,34 @@ impl FeastRepository {
         })?;
         let registry = load(&settings).map_err(|problem| vec![problem])?;
         Ok(FeastRepository {
+            file: file.to_owned(),
             settings,
-            current: Mutex::new(Arc::new(registry)),
+            registry,
         })
     }
 
-    /// Reads the registry again. Feast writes it in place, so it may be found empty or cut short.
+    /// Reads both files again; `None` if they say what they said. Feast writes its registry in place,
+    /// so it may be found empty or cut short.
     ///
     /// # Errors
-    /// Why it cannot be used. What it said before stays in force: ask again a little later.
-    pub fn reload(&self) -> Result<Reloaded, FeastProblem> {
-        let registry = load(&self.settings)?;
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if **current == registry {
-            return Ok(Reloaded::Unchanged);
+    /// As [`Self::open`], and if they name another Redis. What was read before is still good: ask
+    /// again a little later.
+    pub fn reread(&self) -> Result<Option<FeastRepository>, Vec<FeastProblem>> {
+        let now = Self::open(&self.file)?;
+        if now.settings.store_url != self.settings.store_url {
+            return Err(vec![FeastProblem {
+                file: self.file.clone(),
+                key: "online_store".to_owned(),
+                message: "names another Redis, or another login to it, than when Gavel started: restart Gavel to follow it".to_owned(),
+            }]);
         }
-        *current = Arc::new(registry);
-        Ok(Reloaded::Changed)
+        let is_same = now.settings == self.settings && now.registry == self.registry;
+        Ok((!is_same).then_some(now))
+    }
+
+    /// How often Feast reads its registry again; `None` for never.
+    pub(crate) fn refresh(&self) -> Option<Duration> {
+        self.settings.refresh
     }
 
     /// The URL of the Redis that Feast writes to, for [`Store::open`](crate::Store::open). It may
@@ -92,9 +96,8 @@ impl FeastRepository {
         self.settings.store_url.as_str()
     }
 
-    pub(crate) fn registry(&self) -> Arc<Registry> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current)
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// How the keys of the view's entities are written.
@@ -112,15 +115,25 @@ fn load(settings: &Settings) -> Result<Registry, FeastProblem> {
         key: String::new(),
         message,
     };
+    let bytes = read_settled(file)?;
+    registry::parse(&bytes, &settings.project, settings.versioned).map_err(problem)
+}
+
+/// Reads a file that nobody is writing: a write in between would leave the beginning of one text
+/// before the end of another.
+fn read_settled(file: &Path) -> Result<Vec<u8>, FeastProblem> {
+    let problem = |message: String| FeastProblem {
+        file: file.to_owned(),
+        key: String::new(),
+        message,
+    };
     let read = || fs::read(file).map_err(|error| problem(format!("cannot be read: {error}")));
-    // A write in between would leave the beginning of one registry before the end of another.
     let bytes = read()?;
     if read()? != bytes {
-        return Err(problem(
-            "changed while it was read: Feast is writing it".to_owned(),
-        ));
+        let message = "changed while it was read: it is being written";
+        return Err(problem(message.to_owned()));
     }
-    registry::parse(&bytes, &settings.project, settings.versioned).map_err(problem)
+    Ok(bytes)
 }
 
 #[cfg(test)]

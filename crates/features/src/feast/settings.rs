@@ -5,12 +5,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::connection::{RedisType, store_url};
 use super::key::KeyVersion;
+
+/// After how many seconds Feast reads its registry again, where the file does not say.
+const CACHE_TTL_SECONDS: u64 = 600;
 
 /// What Gavel needs of the file.
 #[derive(Debug, PartialEq)]
@@ -19,6 +23,8 @@ pub(super) struct Settings {
     pub(super) registry: PathBuf,
     /// Later versions of a view have hash fields of their own.
     pub(super) versioned: bool,
+    /// How often Feast reads the registry again; `None` for never.
+    pub(super) refresh: Option<Duration>,
     pub(super) key_version: KeyVersion,
     pub(super) store_url: StoreUrl,
 }
@@ -70,7 +76,7 @@ pub(super) fn parse(
         wrong: Vec::new(),
     };
     let project = reader.text("project", file.project.as_ref());
-    let (registry, versioned) = reader.registry(file.registry.as_ref(), folder);
+    let (registry, options) = reader.registry(file.registry.as_ref(), folder);
     let store_url = reader.online_store(file.online_store.as_ref(), env);
     let key_version = reader.key_version(file.entity_key_serialization_version.as_ref());
     match (project, registry, store_url, key_version) {
@@ -80,13 +86,19 @@ pub(super) fn parse(
             Ok(Settings {
                 project,
                 registry,
-                versioned,
+                versioned: options.versioned,
+                refresh: options.refresh,
                 key_version,
                 store_url,
             })
         }
         _ => Err(reader.wrong),
     }
+}
+
+struct RegistryOptions {
+    versioned: bool,
+    refresh: Option<Duration>,
 }
 
 struct Reader {
@@ -116,8 +128,11 @@ impl Reader {
         }
     }
 
-    /// The registry's file, and whether views are versioned.
-    fn registry(&mut self, value: Option<&Json>, folder: &Path) -> (Option<PathBuf>, bool) {
+    fn registry(
+        &mut self,
+        value: Option<&Json>,
+        folder: &Path,
+    ) -> (Option<PathBuf>, RegistryOptions) {
         let empty = Map::new();
         let default = Json::from("data/registry.db");
         let (path, map) = match value {
@@ -125,14 +140,7 @@ impl Reader {
             Some(Json::Object(map)) => (map.get("path"), map),
             path => (path, &empty),
         };
-        let versioned = match map.get("enable_online_feature_view_versioning") {
-            None => false,
-            Some(Json::Bool(on)) => *on,
-            Some(_) => {
-                let key = "registry.enable_online_feature_view_versioning";
-                self.fail(key, "is neither true nor false").unwrap_or(false)
-            }
-        };
+        let options = self.registry_options(map);
         for (key, known) in [
             ("registry_type", "file"),
             ("registry_store_type", "FileRegistryStore"),
@@ -142,7 +150,7 @@ impl Reader {
                 .filter(|kind| *kind != known && !kind.is_null())
             {
                 let why = format!("{key} {other} is not a file. {EXPORT}");
-                return (self.fail("registry", why), versioned);
+                return (self.fail("registry", why), options);
             }
         }
         let key = if map.is_empty() {
@@ -151,13 +159,41 @@ impl Reader {
             "registry.path"
         };
         let Some(path) = self.text(key, path) else {
-            return (None, versioned);
+            return (None, options);
         };
         if path.contains("://") {
             let why = format!("is not a file on this machine. {EXPORT}");
-            return (self.fail(key, why), versioned);
+            return (self.fail(key, why), options);
         }
-        (Some(folder.join(path)), versioned)
+        (Some(folder.join(path)), options)
+    }
+
+    fn registry_options(&mut self, map: &Map<String, Json>) -> RegistryOptions {
+        let versioned = match map.get("enable_online_feature_view_versioning") {
+            None => Some(false),
+            Some(Json::Bool(on)) => Some(*on),
+            Some(_) => {
+                let key = "registry.enable_online_feature_view_versioning";
+                self.fail(key, "is neither true nor false")
+            }
+        };
+        let seconds = match map.get("cache_ttl_seconds") {
+            None => Some(CACHE_TTL_SECONDS),
+            // As in Feast, what is not above zero is never over.
+            Some(Json::Number(number)) if number.is_i64() || number.is_u64() => {
+                Some(number.as_u64().unwrap_or(0))
+            }
+            Some(_) => self.fail(
+                "registry.cache_ttl_seconds",
+                "is not a whole number of seconds",
+            ),
+        };
+        RegistryOptions {
+            versioned: versioned.unwrap_or_default(),
+            refresh: seconds
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+        }
     }
 
     fn online_store(
@@ -179,12 +215,12 @@ impl Reader {
             None => RedisType::Server,
             Some(kind) if kind == "redis" => RedisType::Server,
             Some(kind) if kind == "redis_cluster" => RedisType::Cluster,
-            Some(kind) if kind == "redis_sentinel" => {
-                let why = "is redis_sentinel, which Gavel does not follow: name the master that is served now, as `redis_type: redis`";
-                return self.fail("online_store.redis_type", why);
-            }
+            Some(kind) if kind == "redis_sentinel" => RedisType::Sentinel {
+                master: self.sentinel_master(map.get("sentinel_master"))?,
+            },
             Some(other) => {
-                let why = format!("is {other}, and is to be redis or redis_cluster");
+                let why =
+                    format!("is {other}, and is to be redis, redis_cluster or redis_sentinel");
                 return self.fail("online_store.redis_type", why);
             }
         };
@@ -194,12 +230,29 @@ impl Reader {
             value => self.text(key, value)?,
         };
         match store_url(
-            redis_type,
+            &redis_type,
             &connection_string,
             env("SSL_CERT_FILE").as_deref(),
         ) {
             Ok(url) => Some(StoreUrl(url)),
             Err(why) => self.fail(key, why),
+        }
+    }
+
+    /// The name of the master that the sentinels watch.
+    fn sentinel_master(&mut self, value: Option<&Json>) -> Option<String> {
+        let key = "online_store.sentinel_master";
+        let name = match value {
+            None => "mymaster".to_owned(),
+            value => self.text(key, value)?,
+        };
+        let known = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        match name.chars().all(known) {
+            true => Some(name),
+            false => self.fail(
+                key,
+                "is no name of a master: it has letters, digits and `.-_`",
+            ),
         }
     }
 

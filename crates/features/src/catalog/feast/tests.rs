@@ -1,5 +1,7 @@
 //! What features.toml says of a Feast repository, which is made here, field by field.
 
+use std::time::Duration;
+
 use prost::Message;
 
 use crate::catalog::Catalog;
@@ -134,6 +136,7 @@ fn every_problem_of_the_table_is_said_at_once() {
         features.rate = { dtype = \"float32\", default = 0.0 }
         [feast]
         feature_store = \"feature_store.yaml\"
+        refresh = \"10ms\"
         reload = true
         [feast.defaults]
         \"user.age\" = \"old\"
@@ -147,6 +150,7 @@ fn every_problem_of_the_table_is_said_at_once() {
     .unwrap_err();
     for why in [
         "feast.reload: unknown key",
+        "feast.refresh: is \"1s\" at least",
         "feast.feature_store: view `drivers` is in [views] and in Feast",
         "feast.defaults.user.age: expected a whole number, found a string",
         "feast.defaults.user.aeg: Feast has no feature `user.aeg` online (did you mean `user.age`?)",
@@ -159,7 +163,49 @@ fn every_problem_of_the_table_is_said_at_once() {
             "{why}: {found:#?}"
         );
     }
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 8, "{found:#?}");
+}
+
+#[test]
+fn feasts_files_are_read_again_and_the_rest_stays_as_it_is() {
+    let folder = folder();
+    let toml = format!(
+        "{FEAST}refresh = \"5s\"
+        defaults.\"drivers.rate\" = 0.5
+        [entities]
+        card_id = \"string\"
+        [views.card]
+        entity = \"card_id\"
+        features.x = {{ dtype = \"float32\", default = 0.0 }}
+        "
+    );
+    let catalog = Catalog::parse_in(folder.path(), &toml).unwrap();
+    assert_eq!(catalog.feast_refresh(), Some(Duration::from_secs(5)));
+    assert!(catalog.reread_feast().unwrap().is_none());
+    let write = |feature: &str, kind: i32| {
+        let views: [testing::ViewOf<'_>; 1] =
+            [("drivers", &[("driver_id", 4)], &[(feature, kind, 0)])];
+        let registry = testing::registry(&views).encode_to_vec();
+        std::fs::write(folder.path().join("registry.db"), registry).unwrap();
+    };
+    write("rate", 5);
+    let now = catalog.reread_feast().unwrap().unwrap();
+    let rate = &now.view("drivers").unwrap().features[0];
+    assert_eq!(
+        (rate.dtype, &rate.default),
+        (Dtype::Float64, &Value::Float64(0.5))
+    );
+    assert!(now.view("user").is_none());
+    assert_eq!(now.view("card"), catalog.view("card"));
+    assert_eq!(now.feast_refresh(), Some(Duration::from_secs(5)));
+    assert!(now.reread_feast().unwrap().is_none());
+
+    write("rating", 6);
+    let why = now.reread_feast().unwrap_err();
+    assert!(
+        why.starts_with("features.toml does not fit what Feast has now: feast.defaults.drivers.rate: Feast has no feature `drivers.rate` online"),
+        "{why}"
+    );
 }
 
 #[test]

@@ -19,54 +19,65 @@ fn repository(folder: &Path) -> FeastRepository {
     FeastRepository::open(&folder.join("feature_store.yaml")).unwrap()
 }
 
-fn names(repository: &FeastRepository) -> Vec<String> {
-    let registry = repository.registry();
-    registry
-        .views
-        .iter()
-        .map(|view| view.name.clone())
-        .collect()
+fn names(repository: &FeastRepository) -> Vec<&str> {
+    let views = repository.registry().views.iter();
+    views.map(|view| &*view.name).collect()
 }
 
 #[test]
-fn a_bad_registry_changes_nothing_and_says_why() {
+fn a_bad_registry_is_refused_and_says_why() {
     let good = registry(&["a", "b"]);
     let folder = testing::repository(&good);
     let repository = repository(folder.path());
     let file = folder.path().join("registry.db");
-    assert_eq!(repository.reload(), Ok(Reloaded::Unchanged));
+    let refused = || repository.reread().unwrap_err().remove(0);
+    assert!(repository.reread().unwrap().is_none());
     for length in 0..good.len() {
         fs::write(&file, &good[..length]).unwrap();
-        let problem = repository.reload().unwrap_err();
-        assert_eq!(problem.file, file);
-        assert_eq!(names(&repository), ["a", "b"], "cut after {length} bytes");
+        assert_eq!(refused().file, file, "cut after {length} bytes");
     }
     let mut other = proto::Registry::decode(&*good).unwrap();
     other.registry_schema_version = "2".to_owned();
     fs::write(&file, other.encode_to_vec()).unwrap();
-    let problem = repository.reload().unwrap_err().to_string();
+    let problem = refused().to_string();
     let sentence = "registry.db is of registry_schema_version \"2\", and Gavel reads \"1\"";
     assert!(problem.contains(sentence), "{problem}");
     fs::remove_file(&file).unwrap();
-    assert!(
-        repository
-            .reload()
-            .unwrap_err()
-            .to_string()
-            .contains("cannot be read")
-    );
-    assert_eq!(names(&repository), ["a", "b"]);
+    assert!(refused().to_string().contains("cannot be read"));
 
     fs::write(&file, registry(&["a", "c"])).unwrap();
-    assert_eq!(repository.reload(), Ok(Reloaded::Changed));
-    assert_eq!(names(&repository), ["a", "c"]);
+    let now = repository.reread().unwrap().unwrap();
+    assert_eq!(names(&now), ["a", "c"]);
+    assert_eq!(names(&repository), ["a", "b"]);
+    assert!(now.reread().unwrap().is_none());
+}
+
+#[test]
+fn settings_that_change_are_followed_but_for_another_redis() {
+    let folder = testing::repository(&registry(&["a"]));
+    let repository = repository(folder.path());
+    let file = folder.path().join("feature_store.yaml");
+    let write = |lines: &str| {
+        let yaml = format!("project: p\nregistry: {{path: registry.db, {lines}\n");
+        fs::write(&file, yaml).unwrap();
+    };
+    write("cache_ttl_seconds: 5}\nonline_store: redis");
+    let now = repository.reread().unwrap().unwrap();
+    assert_eq!(now.refresh(), Some(Duration::from_secs(5)));
+    write("cache_ttl_seconds: 5}\nonline_store: {type: redis, connection_string: 'h:1,password=secret'}");
+    let problem = repository.reread().unwrap_err().remove(0).to_string();
+    assert!(
+        problem.contains("online_store names another Redis"),
+        "{problem}"
+    );
+    assert!(!problem.contains("secret"), "{problem}");
 }
 
 #[test]
 fn a_registry_that_is_being_rewritten_is_never_half_read() {
     let both = [registry(&["a", "b"]), registry(&["c", "d", "e"])];
     let folder = testing::repository(&both[0]);
-    let repository = repository(folder.path());
+    let mut repository = repository(folder.path());
     let (file, done) = (folder.path().join("registry.db"), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (file, done, both) = (&file, &done, &both);
@@ -80,7 +91,9 @@ fn a_registry_that_is_being_rewritten_is_never_half_read() {
         });
         let mut changes = 0;
         for _ in 0..200_000 {
-            changes += u32::from(repository.reload() == Ok(Reloaded::Changed));
+            if let Ok(Some(now)) = repository.reread() {
+                (repository, changes) = (now, changes + 1);
+            }
             let names = names(&repository);
             assert!(names == ["a", "b"] || names == ["c", "d", "e"], "{names:?}");
             if changes == 20 {

@@ -39,6 +39,7 @@ auth:
             project: "my_project".to_owned(),
             registry: PathBuf::from("/repo/data/registry.db"),
             versioned: false,
+            refresh: Some(Duration::from_secs(600)),
             key_version: KeyVersion::V3,
             store_url: StoreUrl("redis://localhost:6379".to_owned()),
         })
@@ -62,6 +63,7 @@ entity_key_serialization_version: 2
     assert_eq!(settings.registry, Path::new("/elsewhere/registry.db"));
     assert_eq!(settings.key_version, KeyVersion::V2);
     assert!(settings.versioned);
+    assert_eq!(settings.refresh, Some(Duration::from_secs(60)));
     let url = "rediss-cluster://:s3cret@redis.example:6380,b:1";
     assert_eq!(settings.store_url.as_str(), url);
     assert_eq!(
@@ -72,6 +74,17 @@ entity_key_serialization_version: 2
     let settings = read("project: p\nonline_store: redis").unwrap();
     assert_eq!(settings.registry, Path::new("/repo/data/registry.db"));
     assert_eq!(settings.store_url.as_str(), "redis://localhost:6379");
+
+    let settings = read(
+        "project: p
+registry: {path: r.db, cache_ttl_seconds: 0}
+online_store: {type: redis, redis_type: redis_sentinel, sentinel_master: a.b, connection_string: 'a:1,b:2,password=$PW,username=u,db=4'}
+",
+    )
+    .unwrap();
+    assert_eq!(settings.refresh, None);
+    let url = "redis-sentinel://u:s3cret@a:1,b:2/a.b/4";
+    assert_eq!(settings.store_url.as_str(), url);
 }
 
 #[test]
@@ -95,12 +108,12 @@ entity_key_serialization_version: 1
 fn each_thing_that_gavel_does_not_do_has_its_sentence() {
     for (text, why) in [
         (
-            "project: p\nonline_store: {type: redis, redis_type: redis_sentinel}",
-            "online_store.redis_type: is redis_sentinel",
+            "project: p\nonline_store: {type: redis, redis_type: redis_sentinel, sentinel_master: a/1}",
+            "online_store.sentinel_master: is no name of a master",
         ),
         (
             "project: p\nonline_store: {type: redis, redis_type: none}",
-            "is to be redis or redis_cluster",
+            "is to be redis, redis_cluster or redis_sentinel",
         ),
         (
             "project: p\nonline_store: {type: redis, connection_string: 'h:1,ssl=False'}",
@@ -133,6 +146,10 @@ fn each_thing_that_gavel_does_not_do_has_its_sentence() {
         (
             "project: p\nonline_store: redis\nregistry: {path: r.db, enable_online_feature_view_versioning: maybe}",
             "is neither true nor false",
+        ),
+        (
+            "project: p\nonline_store: redis\nregistry: {path: r.db, cache_ttl_seconds: 1.5}",
+            "registry.cache_ttl_seconds: is not a whole number",
         ),
         ("project: p", "online_store: is nothing"),
         (
