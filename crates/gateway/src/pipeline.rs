@@ -23,6 +23,7 @@ use crate::{
     rejection::Rejection,
     telemetry::{DecisionMetrics, Telemetry},
     tiers::{self, Served},
+    watch::FeastReadings,
 };
 
 /// What deciding needs, shared by all requests.
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub telemetry: Telemetry,
     /// What is kept of each decision.
     pub log: DecisionLog,
+    /// Whether Feast's files are followed, where there are any.
+    pub feast: Option<FeastReadings>,
     /// Takes events.
     pub live: Live,
     /// The largest body read.

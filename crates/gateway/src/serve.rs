@@ -33,7 +33,7 @@ use crate::{
     pipeline::Gateway,
     pressure::{self, Pressure},
     telemetry::{self, Telemetry},
-    watch::{self, Binder},
+    watch::{self, Binder, FeastReadings},
 };
 
 /// Why the gateway did not start or did not stop well: a sentence for the person who runs it.
@@ -41,7 +41,7 @@ use crate::{
 #[error("{0}")]
 pub struct Failure(pub String);
 
-/// A gateway that is ready to be served, and what follows Triton for it.
+/// A gateway that is ready to be served, and what follows Triton and Feast for it.
 #[derive(Debug)]
 pub struct Service {
     /// What decides.
@@ -77,6 +77,7 @@ impl Service {
             admission: Admission::new(config.server.max_in_flight),
             pressure: Arc::new(Pressure::default()),
             clients: Clients::new(&config.clients),
+            feast: binder.catalog.feast_store_url().map(|_| FeastReadings::new()),
             telemetry: Telemetry::new(),
             log: DecisionLog::start(&config.decision_log, &config.kafka)?,
             max_body_bytes: config.server.max_body_bytes,
@@ -103,11 +104,10 @@ impl Service {
             .map_err(|error| Failure(format!("cannot measure the run queue: {error}")))
     }
 
-    /// Binds decisions to what Triton serves, until `stop`.
-    pub async fn follow_triton(self, stop: CancellationToken) {
-        if let Some(endpoints) = self.binder.remote.endpoints.clone() {
-            watch::follow(&self.gateway.decisions, &self.binder, &endpoints, stop).await;
-        }
+    /// Binds decisions to what Triton serves and Feast says, until `stop`.
+    pub async fn follow(self, stop: CancellationToken) {
+        let Self { gateway, binder } = self;
+        watch::follow(&gateway.decisions, binder, gateway.feast.as_ref(), stop).await;
     }
 }
 
@@ -154,7 +154,7 @@ pub async fn run(config: Config, report: &mut Report) -> Result<(), Failure> {
         let stop = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(endpoints.follow_names()).await });
     }
-    tokio::spawn(service.follow_triton(stop.clone()));
+    tokio::spawn(service.follow(stop.clone()));
     health.set(true).await;
     gate.open(routes);
     ready.store(true, Ordering::Release);

@@ -1,10 +1,15 @@
-//! Follows what Triton serves: when a model appears, changes or goes, decisions are bound anew.
+//! Follows what Triton serves and what Feast says: when a model appears, changes or goes, or a view
+//! changes, decisions are bound anew.
 //!
 //! A model that does not fit is refused with a sentence, and the last version that did goes on being
 //! asked for as long as Triton serves it.
 
+mod feast;
+
 use std::{
     collections::{BTreeSet, HashMap},
+    future::pending,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -12,8 +17,9 @@ use std::{
 use features::Catalog;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use triton_client::{ControlError, EndpointSet, ModelDescription};
+use triton_client::{ControlError, ModelDescription};
 
+pub use self::feast::FeastReadings;
 use crate::{
     binding::{self, Bound, Decision, Decisions, KnownModel, ModelState, Remote, Unbound},
     decision::TierKind,
@@ -66,45 +72,71 @@ impl Binder {
 /// What is known of a decision's models of Triton's, by model.
 type Served = HashMap<String, ModelState>;
 
-/// Follows Triton until `stop`. Each decision judges a model by itself: one that does not fit here
-/// may fit there.
+type Answers = HashMap<String, Result<ModelDescription, ControlError>>;
+
+/// Follows Triton and Feast until `stop`. Each decision judges a model by itself: one that does not
+/// fit here may fit there.
 pub(crate) async fn follow(
     decisions: &Decisions,
-    binder: &Binder,
-    endpoints: &EndpointSet,
+    mut binder: Binder,
+    readings: Option<&FeastReadings>,
     stop: CancellationToken,
 ) {
     let names: BTreeSet<&str> = decisions.iter().flat_map(triton_models).collect();
-    let mut served: HashMap<&str, Served> = HashMap::new();
+    let mut served: HashMap<Arc<str>, Served> = HashMap::new();
+    let remote = binder.remote.clone();
+    let later = |binder: &Binder| {
+        let pause = readings.and_then(|readings| readings.pause(&binder.catalog));
+        feast::read(binder.catalog.clone(), pause)
+    };
+    let mut triton = pin!(ask(&remote, &names, Duration::ZERO));
+    let mut feast = pin!(later(&binder));
     loop {
-        let mut answers = HashMap::new();
-        for name in &names {
-            let answer = endpoints.describe(name, Instant::now() + PATIENCE).await;
-            answers.insert(*name, answer);
-        }
-        for decision in decisions.iter() {
-            let of_decision = served.entry(&decision.definition.name).or_default();
-            update(decision, binder, &answers, of_decision);
-        }
-        let is_ready = |state: &ModelState| matches!(state, ModelState::Known(_));
-        let interval = if served.values().flat_map(HashMap::values).all(is_ready) {
-            INTERVAL_READY
-        } else {
-            INTERVAL_NOT_READY
-        };
         tokio::select! {
-            () = sleep(interval) => {}
-            () = binder.remote.refresh.notified() => sleep(Duration::from_millis(20)).await,
+            answers = &mut triton => {
+                for decision in decisions.iter() {
+                    let name = Arc::clone(&decision.definition.name);
+                    update(decision, &binder, &answers, served.entry(name).or_default());
+                }
+                let is_ready = |state: &ModelState| matches!(state, ModelState::Known(_));
+                let is_ready = served.values().flat_map(HashMap::values).all(is_ready);
+                let interval = if is_ready { INTERVAL_READY } else { INTERVAL_NOT_READY };
+                triton.set(ask(&remote, &names, interval));
+            }
+            reading = &mut feast => {
+                if let Some(readings) = readings {
+                    readings.take(reading, decisions, &mut binder, &served);
+                }
+                feast.set(later(&binder));
+            }
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Asks Triton of these models, after a while or at once when a request wants it to be; never without
+/// a Triton.
+async fn ask(remote: &Remote, names: &BTreeSet<&str>, pause: Duration) -> Answers {
+    let Some(endpoints) = &remote.endpoints else {
+        return pending().await;
+    };
+    tokio::select! {
+        () = sleep(pause) => {}
+        () = remote.refresh.notified() => sleep(Duration::from_millis(20)).await,
+    }
+    let mut answers = HashMap::new();
+    for name in names {
+        let answer = endpoints.describe(name, Instant::now() + PATIENCE).await;
+        answers.insert((*name).to_owned(), answer);
+    }
+    answers
 }
 
 /// Binds a decision anew, if what Triton says of its models has changed.
 fn update(
     decision: &Decision,
     binder: &Binder,
-    answers: &HashMap<&str, Result<ModelDescription, ControlError>>,
+    answers: &Answers,
     served: &mut Served,
 ) {
     let mut changed = false;
@@ -118,7 +150,7 @@ fn update(
             changed = true;
         }
     }
-    // The rules fitted when the gateway started, and their features do not change.
+    // The rules fit: what no longer has their features is no catalog that is used.
     if changed && let Ok(bound) = binder.bind(&decision.definition, served) {
         decision.install(bound);
     }

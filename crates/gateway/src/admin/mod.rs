@@ -149,7 +149,9 @@ async fn decisions(State(admin): State<Admin>) -> Json<Value> {
     let decisions: Vec<Value> = admin.gateway.decisions.iter().map(decision).collect();
     let endpoints = endpoints::states(&admin);
     let endpoints: Vec<Value> = endpoints.iter().map(endpoints::endpoint).collect();
-    Json(json!({"decisions": decisions, "endpoints": endpoints}))
+    let feast = admin.gateway.feast.as_ref();
+    let feast = feast.map(|readings| json!({"refused": readings.refused().as_deref()}));
+    Json(json!({"decisions": decisions, "endpoints": endpoints, "feast": feast}))
 }
 
 /// Its tiers, and why one is not ready or a newer version of its model is not used.

@@ -1,7 +1,8 @@
 //! A decision bound to its models and features: what the pipeline runs.
 //!
-//! A [`Bound`] is immutable. When a model of Triton's appears, changes or goes, `watch` makes a new
-//! one and swaps it in; requests in flight keep the one that they began with.
+//! A [`Bound`] is immutable. When a model of Triton's appears, changes or goes, or a view of Feast's
+//! changes, `watch` makes a new one and swaps it in; requests in flight keep the one that they began
+//! with.
 //!
 //! ```text
 //!  Definition + Catalog + (model -> what is known of it)  --bind-->  Bound { plan, chain } + issues

@@ -176,6 +176,10 @@ fn describe() {
         "gavel_shed_share",
         "The share of decisions that is refused because requests wait for too long."
     );
+    describe_counter!(
+        "gavel_feast_reloads_total",
+        "Readings of Feast's files, by outcome (changed, unchanged, failed)."
+    );
     describe_gauge!("gavel_in_flight", "Decisions being made now.");
     describe_gauge!(
         "gavel_tier_ready",

@@ -120,7 +120,7 @@ impl Harness {
         let (routes, _health) = service.routes(config.server.body_timeout);
         let gateway = Arc::clone(&service.gateway);
         let stop = CancellationToken::new();
-        tokio::spawn(service.follow_triton(stop.clone()));
+        tokio::spawn(service.follow(stop.clone()));
         sleep(ms(10)).await;
         Self {
             fake,
