@@ -16,12 +16,12 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use features::{
-    Catalog, Dtype, EntityField, FeastReadError, FeastRepository, FeatureRow, Plan,
-    RequestRow, RequestSchema, Scalar, Status, Store, StoreOutcome, Value,
+    Catalog, Dtype, EntityField, FeastReadError, FeastRepository, FeatureRow, Plan, RequestRow,
+    RequestSchema, Scalar, Status, Store, StoreOutcome, Value,
 };
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use testkit::Redis;
+use testkit::{Redis, RedisCluster, RedisSentinel};
 use tokio::time::Instant;
 
 const FEATURES: &str = r#"
@@ -53,23 +53,24 @@ const TTLS: [(&str, i64); 6] = [
 /// A repository, and what Feast reads of it.
 struct World {
     folder: TempDir,
-    redis: Redis,
     expected: Vec<Json>,
 }
 
 impl World {
-    fn new() -> Self {
+    /// Written by Feast with a `redis_type` and a `connection_string`.
+    fn new(redis_type: &str, connection_string: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("../../.cache/feast/bin/python");
         assert!(
             python.exists(),
             "Feast is not installed: run `make test-deps`, which puts it into .cache/feast"
         );
-        let (folder, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+        let folder = tempfile::tempdir().unwrap();
         let output = Command::new(python)
             .arg(root.join("tests/feast/write.py"))
-            .arg(format!("127.0.0.1:{}", redis.port()))
+            .arg(connection_string)
             .arg(folder.path())
+            .args(["--redis-type", redis_type])
             .output()
             .unwrap();
         assert!(
@@ -81,11 +82,7 @@ impl World {
         let mut expected: Json = serde_json::from_str(&expected).unwrap();
         let expected = expected["rows"].as_array_mut().unwrap().split_off(0);
         assert!(expected.len() > 15, "{}", expected.len());
-        World {
-            folder,
-            redis,
-            expected,
-        }
+        World { folder, expected }
     }
 
     fn repository(&self) -> FeastRepository {
@@ -321,13 +318,13 @@ async fn every_value_that_models_take_is_assembled(
     assert!(compared > 80, "{compared}");
 }
 
-async fn a_redis_that_is_down_costs_defaults(world: &mut World, now: SystemTime) {
+async fn a_redis_that_is_down_costs_defaults(world: &World, mut redis: Redis, now: SystemTime) {
     let catalog = Catalog::parse_in(world.folder.path(), FEATURES).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let own = format!("embedded:{}", folder.path().display());
     let store = Store::open_for(&own, &catalog).unwrap();
     let plan = plan(&catalog);
-    world.redis.kill();
+    redis.kill();
     let row = assemble(&plan, &store, &world.expected[0], now).await;
     assert_ne!(row.store(), StoreOutcome::Answered);
     assert_eq!(row.missing().count(), plan.features().count());
@@ -336,12 +333,13 @@ async fn a_redis_that_is_down_costs_defaults(world: &mut World, now: SystemTime)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_feast_is_read_whole() {
-    let mut world = World::new();
+    let redis = Redis::start();
+    let world = World::new("redis", &format!("127.0.0.1:{}", redis.port()));
     let now = SystemTime::now();
     every_value_of_every_kind_is_shown(&world, now).await;
     what_is_not_there_is_said(&world).await;
     // Feast's Redis is the store itself; then another one.
-    let shared = world.redis.url();
+    let shared = redis.url();
     every_value_that_models_take_is_assembled(&world, &shared, now).await;
     let folder = tempfile::tempdir().unwrap();
     let own = format!("embedded:{}", folder.path().display());
@@ -350,7 +348,54 @@ async fn a_real_feast_is_read_whole() {
     every_value_that_models_take_is_assembled(&world, &other.url(), now).await;
     assert!(world.repository().reread().unwrap().is_none());
     a_registry_that_is_cut_short_is_refused_or_whole(&world);
-    a_redis_that_is_down_costs_defaults(&mut world, now).await;
+    what_is_null_as_a_whole_is_not_written(&world);
+    a_redis_that_is_down_costs_defaults(&world, redis, now).await;
+}
+
+/// Reads what Feast wrote to a Redis that is not one server.
+async fn is_read_whole(redis_type: &str, connection_string: &str, kind: &str) {
+    let world = World::new(redis_type, connection_string);
+    let repository = world.repository();
+    let store = Store::open(repository.store_url()).unwrap();
+    assert_eq!(store.kind(), kind);
+    store.ping().await.unwrap();
+    let now = SystemTime::now();
+    every_value_of_every_kind_is_shown(&world, now).await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = format!("embedded:{}", folder.path().display());
+    every_value_that_models_take_is_assembled(&world, &own, now).await;
+    every_value_that_models_take_is_assembled(&world, repository.store_url(), now).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_read_whole_with_braces_in_its_keys() {
+    let cluster = RedisCluster::start();
+    let url = cluster.url();
+    let nodes = url.strip_prefix("redis-cluster://").unwrap();
+    is_read_whole("redis_cluster", nodes, "redis-cluster").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_that_sentinels_watch_is_read_whole() {
+    let redis = RedisSentinel::start();
+    let url = redis.url();
+    let rest = url.strip_prefix("redis-sentinel://:").unwrap();
+    let (password, rest) = rest.split_once('@').unwrap();
+    let (sentinels, _) = rest.split_once('/').unwrap();
+    let connection_string = format!("{sentinels},password={password}");
+    is_read_whole("redis_sentinel", &connection_string, "redis-sentinel").await;
+}
+
+/// `push` of a frame without a value writes no row.
+fn what_is_null_as_a_whole_is_not_written(world: &World) {
+    let is_nothing = |row: &&Json| row["entity"]["user_id"] == "nothing";
+    let row = world.expected.iter().find(is_nothing).unwrap();
+    let mut features = row["features"].as_object().unwrap().values();
+    assert!(
+        features.all(|feature| feature["status"] == "missing"),
+        "{row}"
+    );
+    assert!(row["event_time_us"].is_null(), "{row}");
 }
 
 /// Feast's own file, cut at every length: what is read then has every view and every feature.

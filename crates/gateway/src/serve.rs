@@ -69,6 +69,7 @@ impl Service {
         let store = Store::open_for(&config.store_url, &binder.catalog)
             .map_err(|error| Failure(error.to_string()))?;
         let store = store.with_cache(config.store_cache);
+        // What Feast's files say later changes nothing of events.
         let types = Types::new(Arc::new(binder.catalog.clone()));
         let gateway = Gateway {
             live: Live::start(types, store.clone()),
@@ -77,7 +78,10 @@ impl Service {
             admission: Admission::new(config.server.max_in_flight),
             pressure: Arc::new(Pressure::default()),
             clients: Clients::new(&config.clients),
-            feast: binder.catalog.feast_store_url().map(|_| FeastReadings::new()),
+            feast: binder
+                .catalog
+                .feast_store_url()
+                .map(|_| FeastReadings::new()),
             telemetry: Telemetry::new(),
             log: DecisionLog::start(&config.decision_log, &config.kafka)?,
             max_body_bytes: config.server.max_body_bytes,

@@ -133,12 +133,7 @@ async fn ask(remote: &Remote, names: &BTreeSet<&str>, pause: Duration) -> Answer
 }
 
 /// Binds a decision anew, if what Triton says of its models has changed.
-fn update(
-    decision: &Decision,
-    binder: &Binder,
-    answers: &Answers,
-    served: &mut Served,
-) {
+fn update(decision: &Decision, binder: &Binder, answers: &Answers, served: &mut Served) {
     let mut changed = false;
     for name in triton_models(decision) {
         let Some(answer) = answers.get(name) else {

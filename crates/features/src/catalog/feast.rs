@@ -128,11 +128,7 @@ pub(super) fn feast(
     })
 }
 
-fn open(
-    node: &Node<'_>,
-    origin: &Origin<'_>,
-    report: &mut Report,
-) -> Option<Arc<FeastRepository>> {
+fn open(node: &Node<'_>, origin: &Origin<'_>, report: &mut Report) -> Option<Arc<FeastRepository>> {
     let path = node.text(report)?;
     let folder = match origin {
         Origin::Read(repository) => return Some(repository.clone()),

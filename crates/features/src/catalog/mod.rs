@@ -148,8 +148,7 @@ impl Catalog {
             let events = events::events(&root, &mut report);
             catalog.views = views::views(&root, &entities, &events, &mut report);
             catalog.events = events::join(events, &catalog.views, &mut report);
-            catalog.feast =
-                feast::feast(&root, source, &origin, &mut catalog.views, &mut report);
+            catalog.feast = feast::feast(&root, source, &origin, &mut catalog.views, &mut report);
             // Without Feast's views, what is derived from them would be reported once more.
             if root.get("feast").is_none() || catalog.feast.is_some() {
                 catalog.derived = derived::derived(&root, &catalog, &mut report);

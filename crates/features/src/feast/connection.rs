@@ -237,7 +237,11 @@ mod tests {
             ("a:1,b:2,password=p", "redis-sentinel://:p@a:1,b:2/m"),
             ("a:1,db=3,ssl=false", "redis-sentinel://a:1/m/3"),
         ] {
-            assert_eq!(store_url(&watched, text, None).as_deref(), Ok(url), "{text}");
+            assert_eq!(
+                store_url(&watched, text, None).as_deref(),
+                Ok(url),
+                "{text}"
+            );
         }
         let refused = store_url(&watched, "a:1,ssl=true", None).unwrap_err();
         assert!(refused.contains("names the master itself"), "{refused}");

@@ -1,6 +1,6 @@
 """Builds a Feast repository, writes to its Redis with Feast's own push and materialize, and says what is stored.
 
-    .cache/feast/bin/python crates/features/tests/feast/write.py HOST:PORT FOLDER
+    .cache/feast/bin/python crates/features/tests/feast/write.py CONNECTION_STRING FOLDER [--redis-type TYPE]
 
 FOLDER gets feature_store.yaml, registry.db and expected.json: every view, every entity, every feature as
 Feast reads it back, and whether the field is absent, null or a value. Called by tests/feast.rs.
@@ -41,7 +41,6 @@ from feast.types import (
     Uuid,
 )
 from google.protobuf.timestamp_pb2 import Timestamp
-from redis import Redis
 
 PROJECT = "shop"
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
@@ -132,6 +131,11 @@ def rows() -> dict[str, list[tuple[dict, dt.datetime, dict]]]:
             ({"user_id": "zero"}, NOW, zero),
             ({"user_id": "nulls"}, NOW, null),
             ({"user_id": "old"}, OLD, full),
+            # On a cluster, what is between braces says where the key lies.
+            ({"user_id": "a{full}b"}, NOW, full),
+            ({"user_id": "{}"}, NOW, zero),
+            # Feast writes nothing of what is null as a whole.
+            ({"user_id": "nothing"}, NOW, dict.fromkeys(SCALARS)),
             # Older than what is stored: Feast skips it.
             ({"user_id": "full"}, OLD, zero),
         ],
@@ -277,13 +281,14 @@ KEY_FIELDS = {
 }
 
 
-def expected(store: FeatureStore, redis: Redis, view: FeatureView, entity: dict) -> dict:
+def expected(store: FeatureStore, view: FeatureView, entity: dict) -> dict:
     """What Feast reads, and what of it is absent or null, which Feast does not say."""
     keys = entity or {"__dummy_id": ""}
     key = EntityKey(
         join_keys=list(keys), entity_values=[Value(**{KEY_FIELDS[name]: value}) for name, value in keys.items()]
     )
     hash_key = _redis_key(PROJECT, key, 3)
+    redis = store._get_provider().online_store._get_client(store.config.online_store)
     names = [field.name for field in view.features if field.name not in keys]
     answer = store.get_online_features([f"{view.name}:{name}" for name in names], [entity or {"any": 1}]).proto
     by_name = dict(zip(answer.metadata.feature_names.val, (result.values[0] for result in answer.results), strict=True))
@@ -312,13 +317,17 @@ def main() -> None:
     """Build, write, and say what is stored."""
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("redis", help="HOST:PORT")
+    parser.add_argument("redis", help="the connection string")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--redis-type", default="redis")
     arguments = parser.parse_args()
-    folder, address = arguments.folder.resolve(), arguments.redis
+    folder = arguments.folder.resolve()
+    online = {"type": "redis", "redis_type": arguments.redis_type, "connection_string": arguments.redis}
+    if arguments.redis_type == "redis_sentinel":
+        online["sentinel_master"] = "features"
     (folder / "feature_store.yaml").write_text(
         f"project: {PROJECT}\nregistry: registry.db\nprovider: local\n"
-        f"online_store:\n  type: redis\n  connection_string: {address}\n"
+        f"online_store: {json.dumps(online)}\n"
         "entity_key_serialization_version: 3\n"
     )
     store = FeatureStore(repo_path=str(folder))
@@ -332,13 +341,12 @@ def main() -> None:
             store.push(f"{name}_push", frame, to=PushMode.ONLINE)
     store.materialize(NOW - DAY * 60, NOW + DAY, feature_views=["driver_stats", "globals"])
     store.apply(repository(folder, later=True))
-    redis = Redis.from_url(f"redis://{address}")
     views = {view.name: view for view in [*store.list_feature_views(), *store.list_stream_feature_views()]}
     asked = [(name, entity) for name, all_rows in rows().items() for entity, _, _ in all_rows]
     asked += [("driver_stats", {"driver_id": number}) for number in (1, 2, -(2**63), 99)]
     asked += [("globals", {}), ("user_scalars", {"user_id": "nobody"}), ("user_rich", {"user_id": "nobody"})]
     unique = list({json.dumps(pair): pair for pair in asked}.values())
-    out = [expected(store, redis, views[name], entity) for name, entity in unique]
+    out = [expected(store, views[name], entity) for name, entity in unique]
     (folder / "expected.json").write_text(
         json.dumps({"now_us": int(NOW.timestamp()) * 1_000_000, "rows": out}, indent=1)
     )

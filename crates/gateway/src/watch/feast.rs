@@ -5,13 +5,7 @@
 //! read, the last good catalog stays in force, and the reason is told once. What event types and the
 //! views made from events are is not Feast's to say, so ingestion has the same catalog throughout.
 
-use std::{
-    collections::HashMap,
-    future::pending,
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::pending, mem, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use features::Catalog;
@@ -147,16 +141,20 @@ fn adopt(
 /// The decision bound anew; an error if it would lose what it has.
 fn fit(decision: &Decision, binder: &Binder, served: &Served) -> Result<Bound, String> {
     let name = &decision.definition.name;
-    let bound = binder
-        .bind(&decision.definition, served)
-        .map_err(|Unbound { problems, .. }| {
-            let problems = problems.iter().map(|problem| {
-                let file = problem.file.display();
-                format!("{file}: {}: {}", problem.key, problem.error)
-            });
-            let problems: Vec<String> = problems.collect();
-            format!("the decision `{name}` does not fit it: {}", problems.join("; "))
-        })?;
+    let bound =
+        binder
+            .bind(&decision.definition, served)
+            .map_err(|Unbound { problems, .. }| {
+                let problems = problems.iter().map(|problem| {
+                    let file = problem.file.display();
+                    format!("{file}: {}: {}", problem.key, problem.error)
+                });
+                let problems: Vec<String> = problems.collect();
+                format!(
+                    "the decision `{name}` does not fit it: {}",
+                    problems.join("; ")
+                )
+            })?;
     let before = decision.bound.load();
     let had = |tier: &str| before.issues.iter().all(|issue| *issue.tier != *tier);
     match bound.issues.iter().find(|issue| had(&issue.tier)) {

@@ -8,6 +8,7 @@
 //! - `endpoints.rs`: Tritons added, removed and killed while decisions are made;
 //! - `features.rs`: what a decision sees, and lists, nulls and moments on their way to it;
 //! - `store.rs`: the store gone and back, and across a restart of the gateway;
+//! - `feast.rs`: a Feast repository that changes, and what of it is refused;
 //! - `lifecycle.rs`: models that come, change and do not fit;
 //! - `overload.rs`: more than the process keeps up with;
 //! - `kept.rs`: the decision log: which are kept, a killed gateway, a cut segment, a full disk;
@@ -25,6 +26,7 @@ mod support;
 mod answers;
 mod budgets;
 mod endpoints;
+mod feast;
 mod features;
 mod kept;
 mod lifecycle;

@@ -64,7 +64,9 @@ fn settings_that_change_are_followed_but_for_another_redis() {
     write("cache_ttl_seconds: 5}\nonline_store: redis");
     let now = repository.reread().unwrap().unwrap();
     assert_eq!(now.refresh(), Some(Duration::from_secs(5)));
-    write("cache_ttl_seconds: 5}\nonline_store: {type: redis, connection_string: 'h:1,password=secret'}");
+    write(
+        "cache_ttl_seconds: 5}\nonline_store: {type: redis, connection_string: 'h:1,password=secret'}",
+    );
     let problem = repository.reread().unwrap_err().remove(0).to_string();
     assert!(
         problem.contains("online_store names another Redis"),
