@@ -192,7 +192,9 @@ impl Assembly {
             let layout = plan.tensor(TensorDtype::Fp32, &names).unwrap();
             // A list fills as many columns as it has elements.
             let width = |name: &str| self.catalog.width(name).unwrap_or(1);
-            let columns = names.iter().flat_map(|name| iter::repeat_n(*name, width(name)));
+            let columns = names
+                .iter()
+                .flat_map(|name| iter::repeat_n(*name, width(name)));
             let columns: Vec<&str> = columns.collect();
             for (place, row) in golden.rows.iter().enumerate() {
                 let assembled = self.assemble(&plan, row, place).await;

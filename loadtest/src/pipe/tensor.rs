@@ -148,7 +148,11 @@ mod tests {
         let view = view.as_object()?;
         let mut bytes = Vec::new();
         for name in names {
-            let default = if *name == "customer_present_share_30d" { 0.5 } else { 0.0 };
+            let default = if *name == "customer_present_share_30d" {
+                0.5
+            } else {
+                0.0
+            };
             match &view[*name] {
                 Value::Null => encode(&default.into(), &mut bytes),
                 value => encode(value, &mut bytes),

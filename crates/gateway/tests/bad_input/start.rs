@@ -53,7 +53,10 @@ async fn a_store_that_cannot_be_opened_is_explained() {
     );
     let payments = files::root("examples/payments.jsonl");
     let payments = format!("--file={}=payment", payments.display());
-    for words in [&["features", "load", "rows.jsonl"][..], &["ingest", &payments]] {
+    for words in [
+        &["features", "load", "rows.jsonl"][..],
+        &["ingest", &payments],
+    ] {
         let setup = Setup::new().flag("store", &store);
         fs::write(setup.folder().join("rows.jsonl"), "").unwrap();
         let outcome = setup.run(words).await;

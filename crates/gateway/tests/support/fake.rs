@@ -13,7 +13,10 @@ pub(crate) async fn triton() -> (FakeTriton, String) {
     let features = golden["features"]["fraud_primary"].as_array().unwrap();
     let names: Vec<&str> = features.iter().map(|name| name.as_str().unwrap()).collect();
     // A list fills more than one column.
-    let width = golden["rows"][0]["vectors"]["fraud_primary"].as_array().unwrap().len();
+    let width = golden["rows"][0]["vectors"]["fraud_primary"]
+        .as_array()
+        .unwrap()
+        .len();
     let model = FakeModel::new("fraud_primary")
         .input("features", "FP32", &[width as i64])
         .output("score", "FP32", &[1])
