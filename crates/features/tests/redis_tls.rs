@@ -5,11 +5,12 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use common::Bench;
-use features::StoreOutcome;
+use features::{Store, StoreOutcome};
 use testkit::Redis;
 
 const URL: &str = "FEATURES_TEST_TLS_URL";
@@ -45,6 +46,27 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
     let other = Redis::start_tls();
     let (trusted, output) = run(other.certificate_authority().unwrap().to_str().unwrap());
     assert!(!trusted && output.contains("certificate"), "{output}");
+}
+
+#[tokio::test]
+async fn a_server_may_have_an_authority_of_its_own() {
+    let redis = Redis::start_tls();
+    let trusting = |file: &Path| format!("{}?ca={}", redis.url(), file.display());
+    let own = redis.certificate_authority().unwrap();
+    let bench = Bench::new(&trusting(own));
+    bench
+        .store
+        .ping()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    bench.fill(1).await;
+
+    let other = Redis::start_tls();
+    let other = Store::open(&trusting(other.certificate_authority().unwrap())).unwrap();
+    let refused = other.ping().await.unwrap_err().to_string();
+    assert!(refused.contains("certificate"), "{refused}");
+    let nowhere = Store::open(&trusting(Path::new("/nowhere.pem"))).unwrap_err();
+    assert!(nowhere.to_string().contains("/nowhere.pem"), "{nowhere}");
 }
 
 #[tokio::test]

@@ -40,7 +40,8 @@ struct Options {
     authority: Option<String>,
 }
 
-/// The URL for [`Store::open`](crate::Store::open). `trusted` is the file of `SSL_CERT_FILE`.
+/// The URL for [`Store::open`](crate::Store::open). `trusted` is the file of `SSL_CERT_FILE`, which
+/// a cluster's connections go by.
 ///
 /// # Errors
 /// What is wrong with the string, without a password.
@@ -65,11 +66,13 @@ pub(super) fn store_url(
             None => nodes.push(node(part)?),
         }
     }
-    if let Some(authority) = &options.authority
+    let authority = options.authority.as_deref().filter(|_| options.tls);
+    if let Some(authority) = authority
+        && *redis_type != RedisType::Server
         && trusted != Some(authority)
     {
         return Err(format!(
-            "names ssl_ca_certs={authority}: Gavel trusts what SSL_CERT_FILE names, so start it with SSL_CERT_FILE={authority}"
+            "names ssl_ca_certs={authority}: for a cluster Gavel trusts what SSL_CERT_FILE names, so start it with SSL_CERT_FILE={authority}"
         ));
     }
     let scheme = if options.tls { "rediss" } else { "redis" };
@@ -77,7 +80,9 @@ pub(super) fn store_url(
     match (redis_type, nodes.as_slice()) {
         (_, []) => Err("names no host:port".into()),
         (RedisType::Server, [node]) => {
-            Ok(format!("{scheme}://{login}{node}{}", options.path()))
+            let authority = authority.map_or_else(String::new, |file| format!("?ca={file}"));
+            let path = options.path();
+            Ok(format!("{scheme}://{login}{node}{path}{authority}"))
         }
         (RedisType::Server, _) => Err(
             "names several nodes, of which Feast uses the first: write `redis_type: redis_cluster` if it is a cluster; a password cannot hold a comma"
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
 
     fn server(text: &str) -> Result<String, String> {
-        store_url(&RedisType::Server, text, Some("/ca.pem"))
+        store_url(&RedisType::Server, text, None)
     }
 
     #[test]
@@ -220,7 +225,11 @@ mod tests {
             ("h:1,password=\"quoted\"", "redis://:quoted@h:1"),
             ("h:1,password=12345", "redis://:12345@h:1"),
             ("h:1,password=null", "redis://h:1"),
-            ("h:1,ssl=true,ssl_ca_certs=/ca.pem", "rediss://h:1"),
+            (
+                "h:1,ssl=true,ssl_ca_certs=/ca.pem,db=2",
+                "rediss://h:1/2?ca=/ca.pem",
+            ),
+            ("h:1,ssl_ca_certs=/ca.pem", "redis://h:1"),
             ("h:1,ssl=true,ssl_cert_reqs=required", "rediss://h:1"),
             ("h:1,socket_timeout=0.5", "redis://h:1"),
         ] {
@@ -269,13 +278,17 @@ mod tests {
             ("ssl=true", "names no host:port"),
             ("h:1,db=one", "db=one"),
             ("h:1,ssl_cert_reqs=none", "Gavel always verifies"),
-            ("h:1,ssl_ca_certs=/other.pem", "SSL_CERT_FILE=/other.pem"),
             ("h:1,decode_responses=true", "the option decode_responses"),
         ] {
             let found = server(text).expect_err(text);
             assert!(found.contains(why), "{text}: {found}");
             assert!(!found.contains("sec") && !found.contains("1e5"), "{found}");
         }
+        let text = "a:1,ssl=true,ssl_ca_certs=/ca.pem";
+        let trusted = |trusted| store_url(&RedisType::Cluster, text, trusted);
+        assert!(trusted(Some("/ca.pem")).is_ok());
+        let other = trusted(Some("/other.pem")).unwrap_err();
+        assert!(other.contains("SSL_CERT_FILE=/ca.pem"), "{other}");
         let cluster = store_url(&RedisType::Cluster, "a:1,db=1", None);
         assert!(cluster.unwrap_err().contains("only database 0"));
     }

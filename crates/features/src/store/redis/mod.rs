@@ -19,9 +19,13 @@ mod script;
 mod sentinel;
 mod url;
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use deadpool_redis::redis::AsyncConnectionConfig;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
+};
 use deadpool_redis::{PoolError, Runtime, cluster};
 
 use super::link::{Dial, WireError};
@@ -50,7 +54,9 @@ pub(super) enum RedisDial {
 impl RedisDial {
     pub(super) fn new(address: Address) -> Result<Self, String> {
         match address {
-            Address::Server(url) => server_pool(&url).map(RedisDial::Server),
+            Address::Server { url, authority } => {
+                server_pool(&url, authority.as_deref()).map(RedisDial::Server)
+            }
             Address::Sentinel(watched) => Ok(RedisDial::Sentinel(Sentinels::new(watched))),
             Address::Cluster(urls) => {
                 let manager =
@@ -82,14 +88,19 @@ impl Dial for RedisDial {
     }
 }
 
-/// Connections to the server at `url`; nothing is connected yet.
-fn server_pool(url: &str) -> Result<deadpool_redis::Pool, String> {
+/// Connections to the server at `url`, which may have a file of authorities of its own; nothing is
+/// connected yet.
+fn server_pool(url: &str, authority: Option<&Path>) -> Result<deadpool_redis::Pool, String> {
+    let info = match authority {
+        Some(file) => trusting(url, file)?,
+        None => url.into_connection_info().map_err(|error| error.to_string())?,
+    };
     // The link bounds every call by itself: reads by their slices.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(None)
         .set_pipeline_buffer_size(PIPELINE);
-    let manager = deadpool_redis::Manager::new_with_config(url, config);
+    let manager = deadpool_redis::Manager::new_with_config(info, config);
     let pool = deadpool_redis::Pool::builder(manager.map_err(|error| error.to_string())?)
         .max_size(2 * CONNECTIONS)
         .runtime(Runtime::Tokio1)
@@ -97,6 +108,20 @@ fn server_pool(url: &str) -> Result<deadpool_redis::Pool, String> {
         .create_timeout(Some(CONNECT))
         .recycle_timeout(Some(CHECK));
     pool.build().map_err(|error| error.to_string())
+}
+
+fn trusting(url: &str, file: &Path) -> Result<ConnectionInfo, String> {
+    let unusable = |why: String| {
+        let file = file.display();
+        format!("the authorities of {file} cannot be used: {why}")
+    };
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(fs::read(file).map_err(|error| unusable(error.to_string()))?),
+    };
+    let client = Client::build_with_tls(url, certificates);
+    let client = client.map_err(|error| unusable(error.to_string()))?;
+    Ok(client.get_connection_info().clone())
 }
 
 async fn take(pool: &deadpool_redis::Pool) -> Result<Vec<deadpool_redis::Connection>, WireError> {

@@ -53,7 +53,7 @@ impl Sentinels {
         {
             return Ok(pool.clone());
         }
-        let pool = server_pool(&url)?;
+        let pool = server_pool(&url, None)?;
         *master = Some((url, pool.clone()));
         Ok(pool)
     }

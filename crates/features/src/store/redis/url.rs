@@ -3,7 +3,7 @@
 //! | URL | |
 //! |---|---|
 //! | `redis://[user:password@]host[:port][/db]` | one server |
-//! | `rediss://…` | the same over TLS |
+//! | `rediss://…[?ca=FILE]` | the same over TLS |
 //! | `redis-cluster://[user:password@]host:port,host:port…` | a cluster, by some of its nodes |
 //! | `rediss-cluster://…` | the same over TLS |
 //! | `redis-sentinel://[user:password@]host[:port],host…/MASTER[/db]` | the master of that name, by its sentinels |
@@ -14,14 +14,21 @@
 //!
 //! TLS verifies the server's certificate and name against the system's root certificates, or against
 //! those in the file that the environment variable `SSL_CERT_FILE` names (PEM): that is how a
-//! private authority is trusted. User and password are percent-encoded.
+//! private authority is trusted. One server may have its own, which are then trusted instead: what
+//! follows `?ca=` is the path of a PEM file, as it is. User and password are percent-encoded.
+
+use std::path::PathBuf;
 
 use deadpool_redis::redis::{ConnectionAddr, IntoConnectionInfo};
 
 /// Where to connect, as URLs that the Redis client has accepted.
 #[derive(Debug, PartialEq)]
 pub(in crate::store) enum Address {
-    Server(String),
+    Server {
+        url: String,
+        /// The file of the authorities that are trusted, if it is the server's own.
+        authority: Option<PathBuf>,
+    },
     Cluster(Vec<String>),
     Sentinel(Watched),
 }
@@ -47,7 +54,7 @@ impl Watched {
 impl Address {
     pub(in crate::store) fn kind(&self) -> &'static str {
         match self {
-            Address::Server(_) => "redis",
+            Address::Server { .. } => "redis",
             Address::Cluster(_) => "redis-cluster",
             Address::Sentinel(_) => "redis-sentinel",
         }
@@ -72,6 +79,16 @@ pub(in crate::store) fn is_redis(url: &str) -> bool {
 /// # Errors
 /// What is wrong with it, without its password.
 pub(in crate::store) fn parse(url: &str) -> Result<Address, String> {
+    if let Some((url, file)) = url.split_once("?ca=") {
+        if !url.starts_with("rediss://") || file.is_empty() {
+            return Err("`?ca=FILE` is for one server with TLS: rediss://HOST:PORT?ca=FILE. For a cluster or sentinels, name the file in SSL_CERT_FILE".to_owned());
+        }
+        check(url)?;
+        return Ok(Address::Server {
+            url: url.to_owned(),
+            authority: Some(PathBuf::from(file)),
+        });
+    }
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (login, rest) = match rest.rsplit_once('@') {
         Some((login, rest)) => (format!("{login}@"), rest),
@@ -82,7 +99,10 @@ pub(in crate::store) fn parse(url: &str) -> Result<Address, String> {
         Some((scheme, _)) => sentinel(scheme, &login, rest),
         None => {
             check(url)?;
-            Ok(Address::Server(url.to_owned()))
+            Ok(Address::Server {
+                url: url.to_owned(),
+                authority: None,
+            })
         }
     }
 }
@@ -171,7 +191,10 @@ mod tests {
 
     #[test]
     fn each_form_is_understood() {
-        let server = |url: &str| Address::Server(url.to_owned());
+        let server = |url: &str| Address::Server {
+            url: url.to_owned(),
+            authority: None,
+        };
         for url in [
             "redis://h",
             "rediss://u:p%40@h:7000/2",
@@ -179,6 +202,11 @@ mod tests {
         ] {
             assert_eq!(parse(url), Ok(server(url)));
         }
+        let own = Address::Server {
+            url: "rediss://h:1/2".to_owned(),
+            authority: Some("/my ca@x.pem".into()),
+        };
+        assert_eq!(parse("rediss://h:1/2?ca=/my ca@x.pem"), Ok(own));
         assert_eq!(
             parse("rediss-cluster://u:p@a:1,b:2"),
             Ok(Address::Cluster(vec![
@@ -207,6 +235,9 @@ mod tests {
             "redis://",
             "redis-cluster://a:1,",
             "redis-cluster://a:1/2",
+            "rediss-cluster://u:secret@a:1?ca=/x.pem",
+            "redis://u:secret@h?ca=/x.pem",
+            "rediss://u:secret@h?ca=",
             "redis-sentinel://u:secret@a:1",
             "redis-sentinel://u:secret@a:1/",
             "redis-sentinel://u:secret@a:1/m/x",
