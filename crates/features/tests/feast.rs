@@ -349,6 +349,7 @@ async fn a_real_feast_is_read_whole() {
     assert!(world.repository().reread().unwrap().is_none());
     a_registry_that_is_cut_short_is_refused_or_whole(&world);
     what_is_null_as_a_whole_is_not_written(&world);
+    a_user_who_may_only_read_reads_all(&world, &redis, now).await;
     a_redis_that_is_down_costs_defaults(&world, redis, now).await;
 }
 
@@ -384,6 +385,23 @@ async fn the_master_that_sentinels_watch_is_read_whole() {
     let (sentinels, _) = rest.split_once('/').unwrap();
     let connection_string = format!("{sentinels},password={password}");
     is_read_whole("redis_sentinel", &connection_string, "redis-sentinel").await;
+}
+
+/// With a user of Redis's that has what docs/operators.md says, and a password that URLs encode.
+async fn a_user_who_may_only_read_reads_all(world: &World, redis: &Redis, now: SystemTime) {
+    let rights = ["resetkeys", "%R~*", "-@all", "+mget", "+hmget", "+ping"];
+    let user = ["ACL", "SETUSER", "reader", "on", ">p@ss:/1"];
+    assert_eq!(redis.cli(&[&user[..], &rights].concat()).trim(), "OK");
+    let file = world.folder.path().join("feature_store.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let address = format!("127.0.0.1:{}", redis.port());
+    let login = format!("{address},username=reader,password=p@ss:/1");
+    assert!(before.contains(&address), "{before}");
+    std::fs::write(&file, before.replace(&address, &login)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let own = format!("embedded:{}", folder.path().display());
+    every_value_that_models_take_is_assembled(world, &own, now).await;
+    std::fs::write(&file, before).unwrap();
 }
 
 /// `push` of a frame without a value writes no row.

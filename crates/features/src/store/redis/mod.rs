@@ -93,7 +93,9 @@ impl Dial for RedisDial {
 fn server_pool(url: &str, authority: Option<&Path>) -> Result<deadpool_redis::Pool, String> {
     let info = match authority {
         Some(file) => trusting(url, file)?,
-        None => url.into_connection_info().map_err(|error| error.to_string())?,
+        None => url
+            .into_connection_info()
+            .map_err(|error| error.to_string())?,
     };
     // The link bounds every call by itself: reads by their slices.
     let config = AsyncConnectionConfig::new()
