@@ -56,9 +56,9 @@ def _familiarity(example: Example) -> tuple[float, float]:
 
 
 def _to_review(data: Dataset, models: Models, at: int) -> Payment:
-    """The payment by a known card whose score, at the time `at`, is nearest to the middle between the thresholds."""
-    known = [example for example in data.test.examples if not example.features.values["card_is_new"]]
-    examples = data.ask([replace(example.payment, at=at) for example in known])
+    """Of payments that lack nothing at the time `at`, the one whose score is nearest to the middle between the thresholds."""
+    examples = data.ask([replace(example.payment, at=at) for example in data.test.examples])
+    examples = [example for example in examples if not example.features.missing and not example.features.null]
     return examples[int(np.abs(_scores(examples, models) - sum(THRESHOLDS) / 2).argmin())].payment
 
 
