@@ -142,7 +142,9 @@ class Run:
     def ingest_payments(self) -> None:
         """The examples' payments, counted once however often this runs; before the gateway opens the store: an
         embedded one has one user at a time."""
-        self.children.run("counting the payments", self.gavel_command("ingest", "--file=examples/payments.jsonl=payment"))
+        self.children.run(
+            "counting the payments", self.gavel_command("ingest", "--file=examples/payments.jsonl=payment")
+        )
 
     def start_gavel(self) -> Child:
         """Start the gateway and wait until it serves."""

@@ -68,7 +68,7 @@ class Evaluated:
         return name in self.missing or name in self.null
 
     def vector(self, names: list[str]) -> np.ndarray:
-        """The features `names` as float32 `[width]`: one row of a model's input tensor; a list fills as many columns."""
+        """The features `names` as float32 `[width]`, a row of a model's input tensor; a list fills several columns."""
         return np.hstack([self.values[name] for name in names]).astype(np.float64).astype(np.float32)
 
 

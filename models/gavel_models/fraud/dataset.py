@@ -83,9 +83,7 @@ def _examples(
     ]
 
 
-def _example(
-    payment: Payment, rows: dict[str, ViewRow | None], catalog: Catalog, without_timestamp: bool
-) -> Example:
+def _example(payment: Payment, rows: dict[str, ViewRow | None], catalog: Catalog, without_timestamp: bool) -> Example:
     inputs: dict[str, Value | None] = {
         "amount": payment.amount,
         "currency": payment.currency,

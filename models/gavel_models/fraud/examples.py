@@ -29,9 +29,7 @@ def write(data: Dataset, models: Models, also: list[Example]) -> None:
     }
     payments = [replace(payment, id=str(number)) for number, (payment, _) in enumerate(requests.values(), start=1)]
     examples = data.ask(payments)
-    for (name, (_, wanted)), example, score in zip(
-        requests.items(), examples, _scores(examples, models), strict=True
-    ):
+    for (name, (_, wanted)), example, score in zip(requests.items(), examples, _scores(examples, models), strict=True):
         found = action(float(score))
         if found != wanted:
             raise ValueError(f"examples/{name}.json is to show {wanted}, and the model says {found}")
@@ -56,7 +54,7 @@ def _familiarity(example: Example) -> tuple[float, float]:
 
 
 def _to_review(data: Dataset, models: Models, at: int) -> Payment:
-    """Of payments that lack nothing at the time `at`, the one whose score is nearest to the middle between the thresholds."""
+    """Of payments that lack nothing at the time `at`, the one scored nearest to the middle between the thresholds."""
     examples = data.ask([replace(example.payment, at=at) for example in data.test.examples])
     examples = [example for example in examples if not example.features.missing and not example.features.null]
     return examples[int(np.abs(_scores(examples, models) - sum(THRESHOLDS) / 2).argmin())].payment

@@ -65,7 +65,13 @@ class Normaliser:
             ]
             parts.append(f"{key}_one_hot")
         nodes.append(helper.make_node("Concat", parts, ["normalised"], axis=1))
-        return onnx_file.graph("fraud_normalise", nodes, constants, ("features", len(self.numbers) + len(self.categories)), ("normalised", self.width))
+        return onnx_file.graph(
+            "fraud_normalise",
+            nodes,
+            constants,
+            ("features", len(self.numbers) + len(self.categories)),
+            ("normalised", self.width),
+        )
 
 
 def fit(names: list[str], rows: np.ndarray) -> Normaliser:
