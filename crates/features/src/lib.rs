@@ -49,7 +49,7 @@ pub use plan::{ColumnId, Plan, PlanError};
 pub use restore::{Kept, RestoreError};
 pub use row::Row;
 pub use schema::{EntityField, InputField, RequestRow, RequestSchema};
-pub use state_header::revision;
+pub use state_header::{new_revision, revision};
 pub use store::{CacheLimits, CacheUsage, StateWrite, Store, StoreError, Written};
 pub use tensor::{TensorDtype, TensorLayout};
 pub use value::{Dtype, Scalar, Value};

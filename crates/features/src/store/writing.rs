@@ -4,9 +4,9 @@
 //!
 //! A writer that gets an error does not know whether its write was made: a connection may break
 //! after the server did as told and before it said so. Rows may simply be put again. A state is to
-//! be read again: if it is the very bytes that were to be written, the write was made; if another
+//! be read again: if it has the revision that was to be written, the write was made; if another
 //! writer has been there since, what the state says of the offsets it has applied tells. So a state
-//! has to hold something of each of its writers, or two of them might write the same bytes.
+//! has to hold something of each of its writers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct StateWrite {
     pub key: StateKey,
     /// The revision of the state that was read; 0 if there was none, or bytes that are no state.
     pub expected: u64,
-    /// The state, with its next revision.
+    /// The state, with a revision of its own: [`new_revision`](crate::new_revision).
     pub bytes: Vec<u8>,
     /// How long after this write a store that can do so forgets it (Redis); `None` for never.
     pub expires_in: Option<Duration>,

@@ -33,7 +33,7 @@ use crate::state_header::STATE_VERSION;
 use crate::value::Value;
 
 impl State {
-    /// The state as it is stored under a revision, which counts the writes of its key.
+    /// The state as it is stored under a revision, [`new_revision`](crate::new_revision) for a write.
     pub fn encode(&self, revision: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         out.push(STATE_VERSION);

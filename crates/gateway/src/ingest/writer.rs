@@ -156,7 +156,8 @@ impl Writer {
                 // All of it was written before.
                 continue;
             }
-            let bytes = held.state.encode(held.revision + 1);
+            let revision = features::new_revision();
+            let bytes = held.state.encode(revision);
             held.bytes = bytes.len();
             writes.push(StateWrite {
                 key: group.key.clone(),
@@ -164,7 +165,7 @@ impl Writer {
                 bytes,
                 expires_in: group.view.ttl().map(|ttl| ttl + KEPT_STALE),
             });
-            writing.push(place);
+            writing.push((place, revision));
         }
         let started = Instant::now();
         let swapped = match (writes.is_empty(), note) {
@@ -176,13 +177,13 @@ impl Writer {
         };
         self.write_seconds.record(started.elapsed().as_secs_f64());
         let swapped = swapped.inspect_err(|_| {
-            for place in &writing {
+            for (place, _) in &writing {
                 open[*place].unsure = true;
             }
         })?;
         let mut written = vec![true; open.len()];
-        for (place, swapped) in writing.into_iter().zip(swapped) {
-            held[place].revision += 1;
+        for ((place, revision), swapped) in writing.into_iter().zip(swapped) {
+            held[place].revision = revision;
             written[place] = swapped;
         }
         let groups = std::mem::take(open).into_iter().zip(held).zip(written);
@@ -312,3 +313,6 @@ fn outcomes(events: usize, groups: &[Group]) -> Vec<Applied> {
     }
     outcomes
 }
+
+#[cfg(test)]
+mod tests;
