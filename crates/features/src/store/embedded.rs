@@ -10,10 +10,13 @@
 //! read. A row that is in neither the tree's cache nor the page cache costs one read of the disk,
 //! during which this thread serves nobody else; keep the path on a local disk. Writes do go to a
 //! blocking thread.
+//!
+//! A write that the disk fails, be it full, is the last: the tree can't tell what of it is there, and
+//! takes no other until it is opened again.
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 
@@ -26,6 +29,8 @@ pub(super) struct Embedded {
     rows: Keyspace,
     /// Held from the comparison with what is stored to the write.
     writing: Arc<Mutex<()>>,
+    /// How the disk failed, if it did.
+    broken: Arc<OnceLock<String>>,
 }
 
 impl Embedded {
@@ -36,11 +41,11 @@ impl Embedded {
             .open()
             .and_then(|database| {
                 let rows = database.keyspace("rows", KeyspaceCreateOptions::default)?;
-                let writing = Arc::default();
                 Ok(Embedded {
                     database,
                     rows,
-                    writing,
+                    writing: Arc::default(),
+                    broken: Arc::default(),
                 })
             });
         opened.map_err(|error| {
@@ -86,7 +91,7 @@ impl Embedded {
         changes: &[Owned],
         note: Option<Owned>,
         durable: Durable,
-    ) -> Result<Vec<bool>, fjall::Error> {
+    ) -> Result<Vec<bool>, StoreError> {
         // Whoever wrote before has committed, or failed: there is no half state to fear.
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mode = match durable {
@@ -99,7 +104,7 @@ impl Embedded {
         for change in changes {
             let committed = match earlier.get(&*change.key) {
                 Some(_) => None,
-                None => self.rows.get(&change.key)?,
+                None => self.read(&change.key)?,
             };
             let stored = committed
                 .as_ref()
@@ -118,14 +123,26 @@ impl Embedded {
         {
             batch.insert(&self.rows, note.key, note.value);
         }
-        batch.commit()?;
+        batch.commit().map_err(|error| self.broken(&error))?;
         Ok(done)
+    }
+
+    fn broken(&self, error: &fjall::Error) -> StoreError {
+        let why = self.broken.get_or_init(|| match error {
+            fjall::Error::Poisoned => "a write behind the scenes".to_owned(),
+            error => describe(error),
+        });
+        StoreError::Broken { why: why.clone() }
     }
 
     /// Returns when everything that was written is on the disk.
     pub(super) async fn sync(&self) -> Result<(), StoreError> {
         let this = self.clone();
-        off_thread(move || this.database.persist(PersistMode::SyncAll)).await
+        off_thread(move || {
+            let synced = this.database.persist(PersistMode::SyncAll);
+            synced.map_err(|error| this.broken(&error))
+        })
+        .await
     }
 }
 
@@ -145,14 +162,12 @@ struct Owned {
 }
 
 async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, fjall::Error> + Send + 'static,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let why = match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(done)) => return Ok(done),
-        Ok(Err(error)) => describe(&error),
-        Err(stopped) => stopped.to_string(),
+    let stopped = |stopped: tokio::task::JoinError| StoreError::Unavailable {
+        why: stopped.to_string(),
     };
-    Err(StoreError::Write { why })
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
 fn describe(error: &fjall::Error) -> String {

@@ -15,6 +15,12 @@ pub enum StoreError {
     Unavailable { why: String },
     #[error("the feature store refused the rows: {why}")]
     Write { why: String },
+    /// For as long as this process lives: the embedded store does not trust a journal of which it
+    /// does not know what is on the disk. What it has is still read.
+    #[error(
+        "the feature store no longer writes since its disk failed ({why}): make room there, or mend it, and restart this process; what was acknowledged is kept"
+    )]
+    Broken { why: String },
     #[error(
         "view `{view}` is read from Redis hashes, and the feature store, {url:?}, is no Redis: name a Redis as `url` of [store], or take `hash` from the view and load its rows"
     )]

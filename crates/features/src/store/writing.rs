@@ -162,7 +162,7 @@ impl Store {
     /// configuration to say (`appendfsync`), so there is nothing to do.
     ///
     /// # Errors
-    /// [`StoreError::Write`] when the disk fails.
+    /// [`StoreError::Broken`] when the disk fails, or has failed before.
     pub async fn sync(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.sync().await,

@@ -57,7 +57,7 @@ impl Stage {
     /// Writes until no more can come. A store that is down is waited for.
     ///
     /// # Errors
-    /// A dead letter can't be kept. Nothing behind it was acknowledged.
+    /// A dead letter can't be kept, or the embedded store's disk failed. Nothing behind it was acknowledged.
     pub(crate) async fn run(
         mut self,
         mut batches: mpsc::Receiver<Batch>,

@@ -106,7 +106,8 @@ impl Writer {
     /// until `until` if there is one.
     ///
     /// # Errors
-    /// The store was still down at `until`. Any of the events may have been counted.
+    /// The store was still down at `until`, or is broken until it is opened again. Any of the events
+    /// may have been counted.
     pub(crate) async fn write(
         &mut self,
         events: &[Sourced],
@@ -120,6 +121,13 @@ impl Writer {
             match self.attempt(&mut open, &mut done, events, note).await {
                 Ok(()) if open.is_empty() => break,
                 Ok(()) => self.conflicts.increment(open.len() as u64),
+                Err(error @ StoreError::Broken { .. }) => {
+                    if !self.down {
+                        self.down = true;
+                        tracing::error!("{error}");
+                    }
+                    return Err(error);
+                }
                 Err(error) => {
                     if !self.down {
                         self.down = true;

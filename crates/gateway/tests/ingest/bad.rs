@@ -3,12 +3,12 @@
 use std::fs;
 
 use broker::{Consumer, Delivery, Options, Producer, Start, Subscription};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Kafka, KafkaCluster};
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    support::{eventually, gateway::Setup},
+    support::{ask, eventually, gateway::Setup},
     world::{self, LONG, lines, payment, setup, store_url, total, values, write},
 };
 
@@ -111,6 +111,69 @@ async fn a_full_disk_stops_before_what_it_could_not_keep() {
     assert!(run.status.success(), "{}", run.said);
     assert_eq!(letters(&setup).len(), 1);
     assert_eq!(total(&values(&store_url(&setup), start).await), 100);
+}
+
+/// With a store that is there, on a disk that is then full: the store's journal is made at its full size.
+async fn full_disk(start: f64) -> Setup {
+    let setup = setup();
+    let file = write(setup.folder(), "first.jsonl", &lines(0..1, start));
+    let source = format!("{}=payment", file.display());
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    setup.files_of_at_most(64)
+}
+
+const BROKEN: &str = "the feature store no longer writes since its disk failed";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_the_embedded_store_ends_an_ingestion() {
+    let start = world::start();
+    let setup = full_disk(start).await;
+    let file = write(setup.folder(), "events.jsonl", &lines(0..3000, start));
+    let source = format!("{}=payment", file.display());
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert_eq!(run.status.code(), Some(1), "{}", run.said);
+    assert!(run.said.contains(BROKEN), "{}", run.said);
+    assert!(run.said.contains("make room there"), "{}", run.said);
+    // Once there is room, nothing is missing and nothing is counted twice.
+    let setup = setup.files_of_at_most(1 << 30);
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    assert_eq!(total(&values(&store_url(&setup), start).await), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_the_embedded_store_is_told_to_who_posts_at_once() {
+    let start = world::start();
+    let gateway = full_disk(start).await.start().await;
+    let mut sent = 0;
+    let mut post = async |count: usize| {
+        let events = lines(sent..sent + count, start);
+        sent += count;
+        let headers = [("content-type", "application/x-ndjson")];
+        let url = format!("{}/v1/events", gateway.url());
+        ask::try_post(&ask::http1(), &url, &headers, events)
+            .await
+            .unwrap()
+    };
+    let mut answer = post(200).await;
+    for _ in 0..50 {
+        if answer.status != 200 {
+            break;
+        }
+        answer = post(200).await;
+    }
+    for answer in [answer, post(1).await, post(1).await] {
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(answer.text().contains(BROKEN), "{}", answer.text());
+    }
+    let log = gateway.log();
+    assert_eq!(log.matches(BROKEN).count(), 1, "{log}");
+    assert!(!log.contains("waiting for it"), "{log}");
+    // What was counted is still read.
+    let question =
+        json!({"decision": "velocity", "entities": {"card_id": "c1"}, "inputs": {"amount": 1}});
+    assert_eq!(gateway.decide(&question).await["action"], "many");
 }
 
 #[tokio::test(flavor = "multi_thread")]
