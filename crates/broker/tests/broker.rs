@@ -6,7 +6,7 @@
 )]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
 
@@ -370,4 +370,58 @@ async fn closing_does_not_wait_for_a_broker_that_is_gone() {
         told.contains("could not commit its last positions"),
         "{told}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_stopped_reading_reads_on_after_a_rebalance() {
+    for strategy in ["range", "cooperative-sticky"] {
+        let cluster = KafkaCluster::start();
+        cluster.create_topic("payments", 2);
+        let options = options_with(
+            &cluster.brokers(),
+            &[("partition.assignment.strategy", strategy)],
+        );
+        let producer = Producer::open(&options).unwrap();
+        send(&producer, "payments", 0..20_000).await;
+        let asked = subscription("g", "payments");
+        let mut first = Consumer::open(&options, &asked).await.unwrap();
+        let mut numbers: BTreeSet<u32> = BTreeSet::new();
+        numbers.extend(take(&mut first, 1).await.iter().map(number));
+        // What is read is taken too slowly, so reading stops; meanwhile the members become two.
+        let mut second = Consumer::open(&options, &asked).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            match timeout(PATIENCE, first.next()).await.unwrap() {
+                Delivery::Revoked(_) => break,
+                Delivery::Records(records) => {
+                    first.commit(&positions(&records));
+                    numbers.extend(records.iter().map(number));
+                }
+                Delivery::Failed(why) => panic!("{why}"),
+            }
+        }
+        assert!(numbers.len() < 20_000, "{strategy}");
+        while numbers.len() < 20_000 {
+            let (delivery, member) = tokio::select! {
+                delivery = first.next() => (delivery, &first),
+                delivery = second.next() => (delivery, &second),
+                () = tokio::time::sleep(PATIENCE) => {
+                    panic!("{strategy}: {} of 20000 came", numbers.len())
+                }
+            };
+            if let Delivery::Records(records) = delivery {
+                member.commit(&positions(&records));
+                numbers.extend(records.iter().map(number));
+            }
+        }
+
+        // And they become one again.
+        // What it may not commit in the middle of a rebalance is read again.
+        let _ = second.close().await;
+        send(&producer, "payments", 20_000..20_010).await;
+        while numbers.len() < 20_010 {
+            numbers.extend(take(&mut first, 1).await.iter().map(number));
+        }
+        first.close().await.unwrap();
+    }
 }

@@ -18,13 +18,15 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Delivery, Lag, Partition, Position, Revoked, Start, list};
 
 /// How long a rebalance waits for what is in flight. After it the partitions are given back as they
 /// were last committed.
 const FINISH: Duration = Duration::from_secs(60);
+/// The pause between questions that fail.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long one question to the cluster takes at most.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ pub(super) struct Shared {
     assigned: Mutex<BTreeMap<Partition, Option<i64>>>,
     /// Taken away, and to be taken out of what the reader still holds.
     revoked: Mutex<BTreeSet<Partition>>,
+    /// Partitions came, and all are read from again, whatever the reader had paused.
+    resumed: AtomicBool,
     lag: Mutex<Vec<Lag>>,
     /// What was said already.
     troubles: Mutex<Vec<Option<RDKafkaErrorCode>>>,
@@ -55,6 +59,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             assigned: Mutex::default(),
             revoked: Mutex::default(),
+            resumed: AtomicBool::new(false),
             lag: Mutex::default(),
             troubles: Mutex::default(),
         }
@@ -90,6 +95,11 @@ impl Shared {
     /// The partitions that were taken away since the last call.
     pub(super) fn take_revoked(&self) -> BTreeSet<Partition> {
         std::mem::take(&mut *self.revoked.lock())
+    }
+
+    /// Whether reading was resumed since the last call.
+    pub(super) fn take_resumed(&self) -> bool {
+        self.resumed.swap(false, Relaxed)
     }
 
     /// Says what is wrong, once until it is right again.
@@ -165,11 +175,23 @@ impl Context {
     /// New partitions begin where the group was; where it never was, where the subscription says.
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) {
         if let Start::At(time) = self.start {
-            while let Err(error) = seek(consumer, partitions, time) {
-                self.shared.trouble(&error);
-                if self.shared.closing.load(Relaxed) {
-                    return;
+            let found = persist(FINISH, || {
+                let found = seek(consumer, partitions, time);
+                if let Err(error) = &found {
+                    self.shared.trouble(error);
                 }
+                found.is_ok() || self.shared.closing.load(Relaxed)
+            });
+            if !found {
+                let why = format!(
+                    "the Kafka cluster does not say which records were written since the time to begin at, for {FINISH:?}; start again when it does"
+                );
+                // Whoever takes deliveries will stop, as after every failure of the client.
+                let _ = self.deliveries.blocking_send(Delivery::Failed(why));
+                self.shared.closing.store(true, Relaxed);
+            }
+            if self.shared.closing.load(Relaxed) {
+                return;
             }
         }
         let assigned = match consumer.rebalance_protocol() {
@@ -180,6 +202,13 @@ impl Context {
             self.shared.trouble(&error);
             return;
         }
+        // A partition that was paused is so still when it comes again, and one that comes while others
+        // are paused is not: the reader begins anew.
+        let resumed = consumer.assignment().and_then(|all| consumer.resume(&all));
+        if let Err(error) = resumed {
+            self.shared.trouble(&error);
+        }
+        self.shared.resumed.store(true, Relaxed);
         let names = names(partitions);
         tracing::info!(partitions = names.len(), "partitions were assigned");
         let mut ours = self.shared.assigned.lock();
@@ -247,6 +276,20 @@ impl Context {
             }
         }
     }
+}
+
+/// Tries until it works, or `limit` has passed; says whether it did. Blocks: for the reader's thread.
+fn persist(limit: Duration, mut works: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    // Waits on a channel that nobody sends to.
+    let (_held, nothing) = blocking::channel::<()>();
+    while !works() {
+        if begun.elapsed() >= limit {
+            return false;
+        }
+        let _ = nothing.recv_timeout(AGAIN);
+    }
+    true
 }
 
 /// Sets the offsets of partitions in which the group has no position to the first record since `time`.
@@ -350,5 +393,22 @@ impl ConsumerContext for Context {
         if let Err(error) = result {
             tracing::debug!("Kafka: positions were not committed: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_at_once_is_tried_again_after_a_pause_and_not_for_ever() {
+        let limit = 3 * AGAIN;
+        let mut tries = 0;
+        let worked = persist(limit, || {
+            tries += 1;
+            false
+        });
+        assert!(!worked && (2..=5).contains(&tries), "{tries}");
+        assert!(persist(Duration::ZERO, || true));
     }
 }

@@ -71,6 +71,9 @@ impl Reader {
             let consumer = Arc::clone(&self.consumer);
             let polled = consumer.poll(wait);
             self.drop_revoked();
+            if self.shared.take_resumed() {
+                self.paused = false;
+            }
             let more = match polled {
                 Some(polled) => self.take(polled),
                 None => false,
@@ -137,6 +140,8 @@ impl Reader {
             };
             !revoked.contains(&partition)
         });
+        let left = self.batch.iter();
+        self.batch_bytes = left.map(|record| record.payload.len()).sum();
     }
 
     fn hand_out(&mut self, full: bool) {
