@@ -21,10 +21,12 @@ use std::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError,
+    types::RDKafkaErrorCode,
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use self::context::{Context, Shared};
@@ -307,8 +309,15 @@ async fn await_topics(
                 .iter()
                 .map(|topic| topic.name().to_owned());
             let names: Vec<String> = names.collect();
+            let began = Instant::now();
             let cluster = asked.client().fetch_cluster_id(ATTEMPT);
-            Ok::<_, rdkafka::error::KafkaError>((cluster.unwrap_or_default(), names))
+            if cluster.is_none() && began.elapsed() >= ATTEMPT {
+                // It may have one, by which states know its topics.
+                return Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::OperationTimedOut,
+                ));
+            }
+            Ok((cluster.unwrap_or_default(), names))
         });
         match attempt.await {
             Ok(Ok(known)) => break known,
