@@ -54,6 +54,11 @@ impl EventType {
         self.paths.within(path, self.fields.len())
     }
 
+    /// Whether something of the event is read from its `type`, which then says nothing of its kind.
+    pub fn reads_type(&self) -> bool {
+        !self.paths.slots("type").is_empty()
+    }
+
     /// Whether the event's time is in a column of this name.
     pub fn is_time(&self, path: &str) -> bool {
         self.paths.slots(path).contains(&self.fields.len())

@@ -1,6 +1,6 @@
 //! `gavel features history`.
 
-use std::{io::Write, path::PathBuf};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use gateway::{
@@ -13,7 +13,8 @@ use gateway::{
 
 #[derive(Debug, Args)]
 pub(crate) struct History {
-    /// Past events, .csv, .jsonl or .parquet; with =TYPE, their type in features.toml.
+    /// Past events, .csv, .jsonl or .parquet; with =TYPE, the type of all of them in features.toml.
+    /// Without it each says its own as `type`, where there are several.
     #[arg(long, value_name = "FILE[=TYPE]", required = true, value_parser = events)]
     events: Vec<(PathBuf, Option<String>)>,
     /// Whose features are wanted at which moments: columns of entities and time, and any others.
@@ -31,6 +32,9 @@ pub(crate) struct History {
     /// Also say of each feature whether it was present, null, missing or stale.
     #[arg(long)]
     status: bool,
+    /// Where rejected rows go [default: FILE.rejected.jsonl beside each file].
+    #[arg(long)]
+    rejects: Option<PathBuf>,
     /// Where the training set goes: .parquet, .csv or .jsonl.
     #[arg(long)]
     out: PathBuf,
@@ -54,11 +58,11 @@ pub(crate) fn run(args: History, config: &Config, report: &mut Report) -> Result
     let Some(decisions) = read else {
         return Err(Failure("the features cannot be read".into()));
     };
-    let catalog = &decisions.catalog;
+    let catalog = Arc::new(decisions.catalog);
     let sight = match &args.decision {
-        None => Sight::of_views(catalog, &args.views)?,
+        None => Sight::of_views(&catalog, &args.views)?,
         Some(name) => match decisions.definitions.get(name.as_str()) {
-            Some(definition) => Sight::of_decision(catalog, definition)?,
+            Some(definition) => Sight::of_decision(&catalog, definition)?,
             None => {
                 let known: Vec<&str> = decisions.definitions.keys().map(|name| &**name).collect();
                 return Err(Failure(format!(
@@ -79,8 +83,13 @@ pub(crate) fn run(args: History, config: &Config, report: &mut Report) -> Result
         spine: args.spine,
         time: args.time,
         out: args.out,
+        rejects: args.rejects,
         status: args.status,
     };
-    let made = history::make(catalog, &sight, &files)?;
-    Ok(format!("{} written to {}", made.say(), files.out.display()))
+    let made = history::make(&catalog, &sight, &files)?;
+    let said = format!("{} written to {}", made.say(), files.out.display());
+    match made.rejected {
+        0 => Ok(said),
+        _ => Err(Failure(said)),
+    }
 }

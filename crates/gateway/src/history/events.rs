@@ -10,19 +10,26 @@ use tables::{Cell, Reader, Row, time};
 
 use super::{Made, in_file};
 use crate::{
+    ingest::Types,
     load::{Rejects, given, place, table},
     progress::Meter,
     serve::Failure,
 };
 
+/// Where an event says its type.
+const LABEL: &str = "type";
+
 /// Rejected rows of a file that are shown one by one.
 const SHOWN: u64 = 20;
 
-/// A file of events of one type.
+/// A file of events.
 #[derive(Debug)]
 pub(super) struct Source {
-    file: PathBuf,
-    kind: Arc<EventType>,
+    pub(super) file: PathBuf,
+    /// The type that it holds; `None` where events say theirs.
+    held: Option<Arc<EventType>>,
+    /// The type of those that say none.
+    otherwise: Option<Arc<EventType>>,
 }
 
 /// The files with their types, each of which something is made from; and of each type that is needed
@@ -35,34 +42,26 @@ pub(super) fn sources(
     let needed = history.event_types();
     let mut sources: Vec<Source> = Vec::with_capacity(files.len());
     for (file, named) in files {
-        let name = match (named, needed.as_slice()) {
-            (Some(name), _) => name,
-            (None, [one]) => *one,
-            (None, _) => {
-                return Err(in_file(
-                    file,
-                    format!(
-                        "say of which type its events are, as FILE=TYPE: {}",
-                        needed.join(" or ")
-                    ),
-                ));
+        let held = match (named, catalog.event_types()) {
+            (Some(name), _) => {
+                Some(held(catalog, name, &needed).map_err(|why| in_file(file, why))?)
             }
+            (None, [only]) => Some(Arc::clone(only)),
+            (None, _) => None,
         };
-        let Some(kind) = catalog.event_type(name).filter(|_| needed.contains(&name)) else {
-            return Err(in_file(
-                file,
-                format!(
-                    "none of the features is made from events `{name}`, but from {}",
-                    needed.join(" and ")
-                ),
-            ));
+        let otherwise = match needed.as_slice() {
+            [one] => catalog.event_type(one).cloned(),
+            _ => None,
         };
         sources.push(Source {
             file: file.clone(),
-            kind: Arc::clone(kind),
+            held,
+            otherwise,
         });
     }
-    let lacks = |name: &&&str| !sources.iter().any(|source| source.kind.name() == **name);
+    let holds =
+        |source: &Source, name: &str| source.held.as_ref().is_none_or(|kind| kind.name() == name);
+    let lacks = |name: &&&str| !sources.iter().any(|source| holds(source, name));
     match needed.iter().find(lacks) {
         None => Ok(sources),
         Some(name) => Err(Failure(format!(
@@ -71,27 +70,32 @@ pub(super) fn sources(
     }
 }
 
+fn held(catalog: &Catalog, name: &str, needed: &[&str]) -> Result<Arc<EventType>, String> {
+    let kind = catalog.event_type(name).filter(|_| needed.contains(&name));
+    kind.cloned().ok_or_else(|| {
+        format!(
+            "none of the features is made from events `{name}`, but from {}",
+            needed.join(" and ")
+        )
+    })
+}
+
 /// Reads the events of a file that happened before a moment and are about entities of the spine.
 pub(super) fn read<'s>(
     source: &'s Source,
-    history: &History,
+    (types, history): (&'s Types, &History),
     before_us: i64,
     past: &mut Vec<(&'s str, Event)>,
+    rejects: &mut Rejects,
     made: &mut Made,
 ) -> Result<(), Failure> {
-    let Source { file, kind } = source;
+    let file = &source.file;
+    let needed = history.event_types();
     let mut reader = Reader::open(file, None).map_err(table)?;
-    if let Some(columns) = reader.columns()
-        && !columns.iter().any(|column| holds_time(kind, column))
-    {
-        let why = format!(
-            "no column is the time of events `{}`, as features.toml names it",
-            kind.name()
-        );
-        return Err(in_file(file, why));
+    if let Some(columns) = reader.columns() {
+        source.check(types, &needed, columns)?;
     }
     let now = SystemTime::now();
-    let mut rejects = Rejects::beside(file);
     let mut shown = 0;
     let mut meter = Meter::new(
         format!("reading {}", file.display()),
@@ -101,16 +105,27 @@ pub(super) fn read<'s>(
         let (position, why) = match read {
             Ok(row) => {
                 made.events += 1;
-                match event(kind, &row, now) {
-                    Ok(event) if !history.concerns(kind.name(), &event) => {
+                let read = source.kind(types, &row).and_then(|kind| {
+                    let event = match needed.contains(&kind.name()) {
+                        true => Some(event(kind, &row, now)?),
+                        false => None,
+                    };
+                    Ok((kind, event))
+                });
+                match read {
+                    Ok((_, None)) => {
+                        made.others += 1;
+                        continue;
+                    }
+                    Ok((kind, Some(event))) if !history.concerns(kind.name(), &event) => {
                         made.elsewhere += 1;
                         continue;
                     }
-                    Ok(event) if event.time_us() >= before_us => {
+                    Ok((_, Some(event))) if event.time_us() >= before_us => {
                         made.after += 1;
                         continue;
                     }
-                    Ok(event) => {
+                    Ok((kind, Some(event))) => {
                         past.push((kind.name(), event));
                         meter.step(reader.progress().done, || format!("{} events", made.events));
                         continue;
@@ -134,8 +149,51 @@ pub(super) fn read<'s>(
             meter.say(&format!("{}: {why}", place(file, position)));
         }
     }
-    made.rejects.extend(rejects.finish()?);
     Ok(())
+}
+
+impl Source {
+    /// Whether a table has the columns that every row needs.
+    fn check(&self, types: &Types, needed: &[&str], columns: &[Arc<str>]) -> Result<(), Failure> {
+        let told = self.held.as_ref().or(self.otherwise.as_ref());
+        if told.is_none() && !columns.iter().any(|column| **column == *LABEL) {
+            return Err(in_file(
+                &self.file,
+                format!(
+                    "there is no column `{LABEL}`: say of which type its events are, as FILE=TYPE: {}",
+                    needed.join(" or ")
+                ),
+            ));
+        }
+        let mut kinds = needed.iter().filter_map(|name| types.find(name).ok());
+        let timed = match told {
+            Some(kind) => columns.iter().any(|column| holds_time(kind, column)),
+            None => kinds.any(|kind| columns.iter().any(|column| holds_time(kind, column))),
+        };
+        if timed {
+            return Ok(());
+        }
+        let names = told.map_or_else(|| needed.join("` or `"), |kind| kind.name().to_owned());
+        let why = format!("no column is the time of events `{names}`, as features.toml names it");
+        Err(in_file(&self.file, why))
+    }
+
+    /// The type of an event: as ingest tells it, and without a label the one that is needed.
+    fn kind<'k>(&'k self, types: &'k Types, row: &Row) -> Result<&'k Arc<EventType>, String> {
+        let label = match (row.get(LABEL), &self.held) {
+            (_, Some(held)) if held.reads_type() => None,
+            (Some(Cell::Text(label) | Cell::Untyped(label)), _) if !label.is_empty() => {
+                Some(label.as_str())
+            }
+            _ => None,
+        };
+        match (label, &self.held, &self.otherwise) {
+            (None, None, Some(otherwise)) => Ok(otherwise),
+            (label, held, _) => types
+                .of_label(label, held.as_ref())
+                .map_err(|poison| poison.why),
+        }
+    }
 }
 
 /// Whether a column is the event's time, or the group in which it is.

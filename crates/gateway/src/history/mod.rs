@@ -22,18 +22,26 @@ mod spine;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use features::{Catalog, History, Outcome, events::Event, windows::Applied};
 
 pub use self::sight::Sight;
 use self::{output::Output, spine::Spine};
-use crate::{diagnostic::count, load, progress::Meter, serve::Failure};
+use crate::{
+    diagnostic::count,
+    ingest::Types,
+    load::{self, Rejects},
+    progress::Meter,
+    serve::Failure,
+};
 
 /// What is read and written.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// Events, and of which type; the one that is needed, if that is not said.
+    /// Events, and of which type; where that is not said, each as its `type` says, and those that say
+    /// none of the one that is needed.
     pub events: Vec<(PathBuf, Option<String>)>,
     /// Whose features are wanted, and at which moments.
     pub spine: PathBuf,
@@ -41,6 +49,8 @@ pub struct Files {
     pub time: String,
     /// Where the training set goes.
     pub out: PathBuf,
+    /// Where rejected rows of all files go, instead of beside each.
+    pub rejects: Option<PathBuf>,
     /// Whether a column says of each feature whether it was present, null, missing or stale.
     pub status: bool,
 }
@@ -60,6 +70,8 @@ pub struct Made {
     pub rejected: u64,
     /// Events about entities that are not in the spine.
     pub elsewhere: u64,
+    /// Events of types that nothing is made from.
+    pub others: u64,
     /// Events that are not before the spine's last moment.
     pub after: u64,
     /// Rows of the training set.
@@ -85,6 +97,7 @@ impl Made {
         for (number, what) in [
             (self.late, "late"),
             (self.elsewhere, "about entities that are not in the spine"),
+            (self.others, "of other types"),
             (self.after, "not before its last moment"),
             (self.rejected, "rejected"),
         ] {
@@ -105,7 +118,7 @@ impl Made {
 /// # Errors
 /// A file that cannot be read or written, a spine that lacks a column or has a row that is no request,
 /// and events of a type that nothing is made from. Nothing is written then.
-pub fn make(catalog: &Catalog, sight: &Sight, files: &Files) -> Result<Made, Failure> {
+pub fn make(catalog: &Arc<Catalog>, sight: &Sight, files: &Files) -> Result<Made, Failure> {
     let mut history = History::new(&sight.plan).map_err(|error| Failure(error.to_string()))?;
     let sources = events::sources(catalog, &history, &files.events)?;
     let spine = Spine::read(&files.spine, &files.time, sight)?;
@@ -117,10 +130,19 @@ pub fn make(catalog: &Catalog, sight: &Sight, files: &Files) -> Result<Made, Fai
         ..Made::default()
     };
     let last = spine.rows.iter().map(|row| row.moment_us).max();
+    let types = Types::new(Arc::clone(catalog));
     let mut past = Vec::new();
+    let before = last.unwrap_or(i64::MIN);
+    let mut shared = files.rejects.as_deref().map(Rejects::into);
     for source in &sources {
-        let before = last.unwrap_or(i64::MIN);
-        events::read(source, &history, before, &mut past, &mut made)?;
+        let mut beside = Rejects::beside(&source.file);
+        let rejects = shared.as_mut().unwrap_or(&mut beside);
+        let about = (&types, &history);
+        events::read(source, about, before, &mut past, rejects, &mut made)?;
+        made.rejects.extend(beside.finish()?);
+    }
+    if let Some(shared) = shared {
+        made.rejects.extend(shared.finish()?);
     }
     // Stable: at one moment, events stay in the order in which they were read.
     past.sort_by_key(|(_, event): &(&str, Event)| event.time_us());

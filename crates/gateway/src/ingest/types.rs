@@ -164,17 +164,20 @@ impl Types {
             #[serde(borrow, rename = "type")]
             kind: Option<Cow<'a, str>>,
         }
-        let kind = match kind {
-            Some(kind) => kind,
+        let labelled = || serde_json::from_slice::<Labelled<'_>>(payload);
+        let label = match kind {
+            Some(kind) if kind.reads_type() => None,
+            // A `type` that is no text is no label, and what is no JSON is said below.
+            Some(_) => labelled().ok().and_then(|labelled| labelled.kind),
             None => {
-                let labelled: Labelled<'_> =
-                    serde_json::from_slice(payload).map_err(|error| Poison {
-                        kind: "not_json",
-                        why: format!("not a JSON object with a text `type`: {error}"),
-                    })?;
-                self.find(&labelled.kind.ok_or_else(|| self.no_type())?)?
+                let labelled = labelled().map_err(|error| Poison {
+                    kind: "not_json",
+                    why: format!("not a JSON object with a text `type`: {error}"),
+                })?;
+                labelled.kind
             }
         };
+        let kind = self.of_label(label.as_deref(), kind)?;
         let event = kind.parse_json(payload, now)?;
         Ok(Typed {
             kind: Arc::clone(kind),
@@ -192,21 +195,7 @@ impl Types {
         kind: Option<&Arc<EventType>>,
         now: SystemTime,
     ) -> Result<Typed, Poison> {
-        let kind = match kind {
-            Some(kind) if message.kind.is_empty() || message.kind == kind.name() => kind,
-            Some(kind) => {
-                let named: String = message.kind.chars().take(80).collect();
-                return Err(Poison {
-                    kind: "unknown_type",
-                    why: format!(
-                        "the event says that it is `{named}`, and its source holds `{}`",
-                        kind.name()
-                    ),
-                });
-            }
-            None if message.kind.is_empty() => return Err(self.no_type()),
-            None => self.find(&message.kind)?,
-        };
+        let kind = self.of_label(Some(&message.kind), kind)?;
         let Some(time_us) = message.time_us else {
             return Err(Poison {
                 kind: "no_time",
@@ -223,6 +212,34 @@ impl Types {
             kind: Arc::clone(kind),
             event,
         })
+    }
+
+    /// The type that an event says it is of, and that its source says it holds; an empty label says
+    /// nothing.
+    ///
+    /// # Errors
+    /// There is no such type, neither says one, or they say two.
+    pub(crate) fn of_label<'k>(
+        &'k self,
+        label: Option<&str>,
+        held: Option<&'k Arc<EventType>>,
+    ) -> Result<&'k Arc<EventType>, Poison> {
+        match (label.filter(|label| !label.is_empty()), held) {
+            (None, Some(held)) => Ok(held),
+            (None, None) => Err(self.no_type()),
+            (Some(label), None) => self.find(label),
+            (Some(label), Some(held)) if label == held.name() => Ok(held),
+            (Some(label), Some(held)) => {
+                let label: String = label.chars().take(80).collect();
+                Err(Poison {
+                    kind: "unknown_type",
+                    why: format!(
+                        "the event says that it is `{label}`, and its source holds `{}`",
+                        held.name()
+                    ),
+                })
+            }
+        }
     }
 
     fn no_type(&self) -> Poison {
@@ -258,5 +275,61 @@ impl From<features::events::EventError> for Poison {
             kind: error.kind().label(),
             why: error.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types() -> Types {
+        let catalog = Catalog::parse(
+            r#"
+            entities = { card_id = "string" }
+            [events.payment]
+            time = "at"
+            fields = { card_id = "string" }
+            [events.login]
+            time = "at"
+            fields = { card_id = "string" }
+            [events.charge]
+            time = "at"
+            fields = { card_id = "string", kind = { type = "string", path = "type" } }
+            [views]
+            payments = { entity = "card_id", events = "payment", features.a = { dtype = "int64", default = 0, aggregate = "count", window = "1h" } }
+            logins = { entity = "card_id", events = "login", features.a = { dtype = "int64", default = 0, aggregate = "count", window = "1h" } }
+            charges = { entity = "card_id", events = "charge", features.a = { dtype = "string", default = "", aggregate = "last", of = "kind" } }
+            "#,
+        );
+        Types::new(Arc::new(catalog.unwrap()))
+    }
+
+    fn read(payload: &str, held: Option<&str>) -> Result<String, &'static str> {
+        let types = types();
+        let held = held.map(|name| Arc::clone(types.find(name).unwrap()));
+        let now = SystemTime::now();
+        let read = types.read(Format::Json, payload.as_bytes(), held.as_ref(), now);
+        read.map(|typed| typed.kind.name().to_owned())
+            .map_err(|poison| poison.kind)
+    }
+
+    #[test]
+    fn a_label_that_its_source_does_not_hold_is_poison() {
+        let login = r#"{"type":"login","at":5,"card_id":"a"}"#;
+        assert_eq!(read(login, None), Ok("login".into()));
+        assert_eq!(read(login, Some("login")), Ok("login".into()));
+        assert_eq!(read(login, Some("payment")), Err("unknown_type"));
+        let unlabelled = r#"{"at":5,"card_id":"a"}"#;
+        assert_eq!(read(unlabelled, Some("payment")), Ok("payment".into()));
+        assert_eq!(read(unlabelled, None), Err("no_type"));
+        let number = r#"{"type":7,"at":5,"card_id":"a"}"#;
+        assert_eq!(read(number, Some("payment")), Ok("payment".into()));
+        assert_eq!(read("nothing", Some("payment")), Err("not_json"));
+    }
+
+    #[test]
+    fn a_type_that_is_a_field_is_no_label() {
+        let charge = r#"{"type":"login","at":5,"card_id":"a"}"#;
+        assert_eq!(read(charge, Some("charge")), Ok("charge".into()));
     }
 }

@@ -24,7 +24,7 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    pub(super) fn into(path: &Path) -> Rejects {
+    pub(crate) fn into(path: &Path) -> Rejects {
         Rejects {
             path: path.to_owned(),
             open: None,

@@ -60,14 +60,14 @@ const SPINE: &str = "card_id,label,store_id,time\n\
 
 struct Setup {
     folder: TempDir,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
 }
 
 impl Setup {
     fn new() -> Setup {
         Setup {
             folder: TempDir::new().unwrap(),
-            catalog: Catalog::parse(FEATURES).unwrap(),
+            catalog: Arc::new(Catalog::parse(FEATURES).unwrap()),
         }
     }
 
@@ -92,6 +92,7 @@ impl Setup {
             spine,
             time: "time".into(),
             out: self.folder.path().join(out),
+            rejects: None,
             status: false,
         }
     }
@@ -236,6 +237,54 @@ fn columns_that_are_carried_keep_their_values() {
 }
 
 #[test]
+fn rejected_rows_go_where_it_is_said() {
+    let setup = Setup::new();
+    let events = setup.file("payments.jsonl", PAYMENTS);
+    let spine = setup.file("spine.csv", SPINE);
+    let mut files = setup.files(events, spine, "train.jsonl");
+    let rejects = setup.folder.path().join("elsewhere.jsonl");
+    files.rejects = Some(rejects.clone());
+    let made = setup.make(&["card"], &files).unwrap();
+    assert_eq!((made.rejected, &*made.rejects), (2, &[rejects.clone()][..]));
+    assert_eq!(fs::read_to_string(rejects).unwrap().lines().count(), 2);
+    let beside = setup.folder.path().join("payments.jsonl.rejected.jsonl");
+    assert!(!beside.exists());
+}
+
+#[test]
+fn an_archive_of_several_types_is_read_by_labels() {
+    let setup = Setup::new();
+    let archive = "{\"type\":\"payment\",\"at\":1000,\"card_id\":\"a\",\"amount\":1}\n\
+                   {\"type\":\"visit\",\"when\":\"1970-01-01T00:16:40Z\",\"at\":1000,\"card_id\":\"a\",\"amount\":1}\n\
+                   {\"type\":\"other\",\"at\":1000,\"card_id\":\"a\",\"amount\":1}\n";
+    let table = "type,at,when,card_id,amount\n\
+                 payment,1000,,a,1\nvisit,1000,1970-01-01T00:16:40Z,a,1\nother,1000,,a,1\n";
+    let spine = setup.file("spine.csv", "card_id,time\na,1001\n");
+    for (name, text) in [("all.jsonl", archive), ("all.csv", table)] {
+        let events = setup.file(name, text);
+        let mut files = setup.files(events.clone(), spine.clone(), "train.jsonl");
+        let counts = |made: Made| (made.counted, made.others, made.rejected);
+
+        let made = setup.make(&["card"], &files).unwrap();
+        assert_eq!(counts(made), (1, 1, 1), "{name}: by their labels");
+        let made = setup.make(&["card", "visits"], &files).unwrap();
+        assert_eq!(counts(made), (2, 0, 1), "{name}: of both");
+        let row = &rows(&files.out)[0];
+        let seen = row.contains("\"card.count_1h\":1") && row.contains("\"visits.count_1d\":1");
+        assert!(seen, "{row}");
+
+        files.events[0].1 = Some("payment".into());
+        let made = setup.make(&["card"], &files).unwrap();
+        assert_eq!(
+            counts(made),
+            (1, 0, 2),
+            "{name}: others are not of its type"
+        );
+        assert_eq!(files.events.pop(), Some((events, Some("payment".into()))));
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_and_nothing_is_written() {
     let setup = Setup::new();
     let events = setup.file("payments.jsonl", PAYMENTS);
@@ -290,7 +339,7 @@ fn what_is_wrong_is_said_and_nothing_is_written() {
         ),
         (
             &["card", "visits"],
-            good.clone(),
+            with_events(vec![(untimed.clone(), None)]),
             "say of which type its events are, as FILE=TYPE: payment or visit",
         ),
         (

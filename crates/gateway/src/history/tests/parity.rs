@@ -243,6 +243,7 @@ fn files(folder: &TempDir, payments: &[Payment]) -> Files {
         spine: path("spine.jsonl"),
         time: "timestamp".into(),
         out: path("train.parquet"),
+        rejects: None,
         status: true,
     }
 }
@@ -255,7 +256,7 @@ async fn the_training_set_is_what_the_online_store_answered() {
     let online = online(&catalog, &sight, &folder, &payments).await;
 
     let files = files(&folder, &payments);
-    let made = make(&catalog, &sight, &files).unwrap();
+    let made = make(&Arc::new(catalog), &sight, &files).unwrap();
     assert_eq!(made.rows, payments.len() as u64);
     assert_eq!((made.rejected, made.late, made.elsewhere), (0, 0, 0));
 
