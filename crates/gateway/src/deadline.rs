@@ -37,13 +37,18 @@ impl Deadline {
             received,
             at: received + budget,
             reserve: reserve(budget) + run_queue,
-            compute_reserve: MAX_COMPUTE_RESERVE.min(budget / 20),
+            compute_reserve: compute_reserve(budget),
         }
     }
 
     /// How long whoever is waited for has with such a budget, when no task waits in the run queue.
     pub fn waits(budget: Duration) -> Duration {
         budget.saturating_sub(reserve(budget))
+    }
+
+    /// How long an answer that is computed on the spot has with such a budget.
+    pub fn computes(budget: Duration) -> Duration {
+        budget - compute_reserve(budget)
     }
 
     /// How long the answer may take.
@@ -81,6 +86,10 @@ impl Deadline {
     pub fn is_late(&self, now: Instant) -> bool {
         now > self.at
     }
+}
+
+fn compute_reserve(budget: Duration) -> Duration {
+    MAX_COMPUTE_RESERVE.min(budget / 20)
 }
 
 fn reserve(budget: Duration) -> Duration {

@@ -42,7 +42,7 @@ enum Command {
     /// The log through the same models: the same bits, or which row differs; and what-ifs.
     ///
     /// Ends with 0 if all is the same (or within --max-changed), with 1 if not, with 2 if some could not
-    /// be replayed.
+    /// be replayed or read, or --max-changed is given and the what-if is about none of them.
     Replay(commands::replay::Command),
 }
 
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Command::Features(command) => {
             commands::features::run(command, &config, store_url.as_deref(), &mut report)
         }
-        Command::Log(command) => commands::log::run(command, &config),
+        Command::Log(command) => commands::log::run(command, &config, &report),
         Command::Replay(command) => {
             failed = commands::replay::NOT_REPLAYED.into();
             let outcome = commands::replay::run(command, &config, &mut report);

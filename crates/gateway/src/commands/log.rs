@@ -10,8 +10,8 @@ use std::{
 use clap::Subcommand;
 use gateway::{
     config::Config,
-    decision_log::{self, Reading},
-    diagnostic::count,
+    decision_log::{self, Reading, Unread},
+    diagnostic::{Report, count},
     serve::Failure,
 };
 
@@ -48,8 +48,11 @@ pub(crate) enum Command {
     },
 }
 
-/// Runs one of them.
-pub(crate) fn run(command: Command, config: &Config) -> Result<String, Failure> {
+/// Runs one of them. Where the settings are wrong, another log than the one that is meant might be read.
+pub(crate) fn run(command: Command, config: &Config, report: &Report) -> Result<String, Failure> {
+    if report.errors() > 0 {
+        return Err(Failure("the settings cannot be read".into()));
+    }
     match command {
         Command::Ls => list(config),
         Command::Show {
@@ -144,7 +147,10 @@ fn export(
     let log = &config.decision_log.directory;
     let reading = decision_log::export(log, &select.filter(), out, format)?;
     say_damage(&reading);
-    let written = format!("{} written", count(reading.records as usize, "record"));
+    let mut written = format!("{} written", count(reading.records as usize, "record"));
+    if let Some(unread) = Unread::of(&reading.damaged) {
+        written += &format!(" ({unread})");
+    }
     // The standard output is the table's.
     if out == Path::new("-") {
         let _ = writeln!(std::io::stderr(), "{written}");

@@ -12,7 +12,7 @@ use gateway::{
 
 use super::select::Select;
 
-/// Ends with this if some could not be replayed, or nothing could.
+/// Ends with this if some could not be replayed or read, or nothing could.
 pub(crate) const NOT_REPLAYED: u8 = 2;
 /// Ends with this if some came out otherwise, or a what-if changes more than it may.
 const DIFFERENT: u8 = 1;
@@ -90,10 +90,12 @@ fn status(findings: &Findings, max_changed: Option<f64>) -> u8 {
     let too_many = changed
         .zip(max_changed)
         .is_some_and(|(changed, most)| changed > most);
-    match (findings.not_replayed(), findings.different) {
-        (_, different) if different > 0 || too_many => DIFFERENT,
-        (0, _) => 0,
-        _ => NOT_REPLAYED,
+    // A gate that has tested nothing is not passed.
+    let untested = max_changed.is_some() && findings.is_about_nothing();
+    match findings.different > 0 || too_many {
+        true => DIFFERENT,
+        false if findings.not_replayed() > 0 || findings.is_damaged() || untested => NOT_REPLAYED,
+        false => 0,
     }
 }
 
@@ -118,7 +120,54 @@ fn share(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use decision_log::Damage;
+    use gateway::{decision_log::Damaged, replay::Changes};
+
     use super::*;
+
+    #[test]
+    fn a_gate_that_tested_nothing_is_not_passed() {
+        let mut findings = Findings::default();
+        findings.records = 10;
+        findings.changes = Some(Changes::default());
+        assert_eq!(status(&findings, Some(0.5)), NOT_REPLAYED);
+        let said = findings.text(false);
+        let nothing = "the what-if is about none of these 10 decisions";
+        assert!(said.contains(nothing), "{said}");
+        assert_eq!(status(&findings, None), 0);
+        let mut changes = Changes::default();
+        changes.computed = 1;
+        findings.changes = Some(changes);
+        assert_eq!(status(&findings, Some(0.5)), 0);
+    }
+
+    #[test]
+    fn a_damaged_log_is_not_all_the_same() {
+        let damaged = |is_open, is_cut| Damaged {
+            path: "a.seg".into(),
+            what: Ok(Damage {
+                at: 100,
+                bytes: 50,
+                records: Some(3),
+                is_cut,
+            }),
+            is_open,
+        };
+        let findings = |damaged| {
+            let mut findings = Findings::default();
+            (findings.records, findings.same) = (10, 10);
+            findings.damaged = vec![damaged];
+            findings
+        };
+        assert_eq!(status(&findings(damaged(true, true)), None), 0);
+        for bad in [damaged(false, true), damaged(true, false)] {
+            let findings = findings(bad);
+            assert_eq!(status(&findings, None), NOT_REPLAYED);
+            let said = findings.text(false);
+            let unread = "unreadable: 50 bytes with 3 records that are known of";
+            assert!(said.contains(unread), "{said}");
+        }
+    }
 
     #[test]
     fn arguments_are_read() {

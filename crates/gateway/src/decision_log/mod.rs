@@ -29,7 +29,7 @@ pub use self::{
     format::{json, moment, text},
     outline::{Outline, outline},
     queue::DecisionLog,
-    read::{Damaged, Filter, Reading, read},
+    read::{Damaged, Filter, Reading, Unread, read},
     table::export,
 };
 use crate::tiers::Seen;

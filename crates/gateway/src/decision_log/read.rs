@@ -78,6 +78,54 @@ impl fmt::Display for Damaged {
     }
 }
 
+impl Damaged {
+    /// Whether it is the end of a segment that is being written, or whose writer was killed.
+    pub fn is_usual(&self) -> bool {
+        self.is_open && matches!(&self.what, Ok(damage) if damage.is_cut)
+    }
+}
+
+/// How much could not be read, less what is usual. `Display` is
+/// `unreadable: 1234 bytes with 3 records that are known of`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    bytes: u64,
+    records: u64,
+    /// Files of which nothing, or not all, could be read.
+    files: u64,
+}
+
+impl Unread {
+    /// That of a log; `None` if it is nothing.
+    pub fn of(damaged: &[Damaged]) -> Option<Self> {
+        let mut unread = Self::default();
+        for damaged in damaged.iter().filter(|damaged| !damaged.is_usual()) {
+            match &damaged.what {
+                Ok(damage) => {
+                    unread.bytes += damage.bytes;
+                    unread.records += u64::from(damage.records.unwrap_or(0));
+                }
+                Err(_) => unread.files += 1,
+            }
+        }
+        (unread != Self::default()).then_some(unread)
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unreadable: {} bytes", self.bytes)?;
+        if self.records > 0 {
+            let records = count(self.records as usize, "record");
+            write!(f, " with {records} that are known of")?;
+        }
+        if self.files > 0 {
+            write!(f, ", and {}", count(self.files as usize, "segment"))?;
+        }
+        Ok(())
+    }
+}
+
 impl Filter {
     /// Whether a block may hold records that are asked for.
     fn may_be_in(&self, block: &Block) -> bool {

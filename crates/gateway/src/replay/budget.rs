@@ -2,8 +2,10 @@
 //!
 //! A decision that was answered tells when the answer was there. One that timed out tells only that it
 //! was not there yet: it is censored, and the share answered by a moment is the estimate of Kaplan and
-//! Meier (1958). Decisions for which the tier was not asked at all count as not answered by it, whatever
-//! the budget: it was overloaded, failing or not ready, and more time need not have mended that.
+//! Meier (1958). So is one that was turned away because too little time was left, at the moment at which
+//! it was: with more time it would have been asked. Other decisions for which the tier was not asked count
+//! as not answered by it, whatever the budget: it was overloaded, failing or not ready, or features were
+//! missing, and more time need not have mended that.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ const LEAST: Duration = Duration::from_millis(5);
 pub(super) enum Waited {
     /// Its answer was there.
     Answered(u64),
-    /// It was not there when it was given up.
+    /// It was not there when it was given up, or when it was turned away for lack of time.
     GaveUp(u64),
     /// It was not asked, or failed.
     NotAsked,
@@ -31,29 +33,46 @@ pub(super) enum Waited {
 
 impl Waited {
     pub(super) fn of(record: &Record, tier: &str) -> Self {
-        let stage = |name: &str| {
-            let mut stages = record.timings_us.iter();
-            stages
-                .find(|(stage, _)| **stage == *name)
-                .map_or(0, |(_, took)| *took)
-        };
-        let until = stage("total").saturating_sub(stage("policy"));
+        let until = answered_us(record);
         if *record.tier == *tier {
             return Self::Answered(until);
         }
         let mut skipped = record.skipped.iter();
-        let timed_out = skipped.any(|skip| *skip.tier == *tier && &*skip.reason == "timeout");
-        match timed_out {
-            true => Self::GaveUp(until.min(waits_us(Duration::from_micros(record.budget_us)))),
-            false => Self::NotAsked,
+        let skip = skipped.find(|skip| *skip.tier == *tier);
+        let waits = waits_us(Duration::from_micros(record.budget_us));
+        match skip.map(|skip| &*skip.reason) {
+            Some("timeout") => Self::GaveUp(until.min(waits)),
+            Some("infeasible") => Self::GaveUp(prepared_us(record).min(until)),
+            _ => Self::NotAsked,
         }
     }
+}
 
-    /// Whether it answered, and would not have in time had the budget been this.
-    pub(super) fn would_be_late(self, record: &Record, budget: Duration) -> bool {
-        let shorter = budget < Duration::from_micros(record.budget_us);
-        shorter && matches!(self, Self::Answered(at) if at > waits_us(budget))
-    }
+/// Whether who answered, a tier over the network, would not have in time had the budget been this.
+pub(super) fn would_be_late(record: &Record, budget: Duration) -> bool {
+    answered_us(record) > waits_us(budget)
+}
+
+/// What such a budget leaves to a tier in process, once the features are there.
+pub(super) fn left_to_compute(record: &Record, budget: Duration) -> Duration {
+    Deadline::computes(budget).saturating_sub(Duration::from_micros(prepared_us(record)))
+}
+
+/// When the answer of the tier was there, in microseconds from the request's receipt.
+fn answered_us(record: &Record) -> u64 {
+    stage(record, "total").saturating_sub(stage(record, "policy"))
+}
+
+/// When the first tier's turn came, likewise.
+fn prepared_us(record: &Record) -> u64 {
+    stage(record, "decode") + stage(record, "features")
+}
+
+fn stage(record: &Record, name: &str) -> u64 {
+    let mut stages = record.timings_us.iter();
+    stages
+        .find(|(stage, _)| **stage == *name)
+        .map_or(0, |(_, took)| *took)
 }
 
 fn waits_us(budget: Duration) -> u64 {
@@ -96,6 +115,13 @@ impl ServiceTimes {
             Waited::GaveUp(at) => times.gave_up.push(at),
             Waited::NotAsked => times.not_asked += 1,
         }
+    }
+
+    /// The largest budget that any decision had.
+    pub(super) fn most(&self) -> Duration {
+        let budgets = self.by_decision.values();
+        let most = budgets.filter_map(|times| times.budgets.keys().next_back());
+        Duration::from_micros(most.max().copied().unwrap_or(0))
     }
 
     /// A table for each decision.
@@ -170,6 +196,85 @@ mod tests {
             not_asked,
             budgets: [(95_000, 1)].into(),
         }
+    }
+
+    /// A record of a decision that had 95 ms, answered in process or by `tier`.
+    fn record(tier: &str, reason: &str) -> Record {
+        let schema = decision_log::Schema {
+            decision: "d".into(),
+            entities: Vec::new(),
+            inputs: Vec::new(),
+            columns: Vec::new(),
+            views: Vec::new(),
+            scores: Vec::new(),
+        };
+        let stages = [
+            ("total", 900),
+            ("decode", 100),
+            ("features", 300),
+            ("policy", 50),
+        ];
+        Record {
+            schema: Arc::new(schema),
+            received_us: 0,
+            as_of_us: 0,
+            id: "r1".into(),
+            entities: Vec::new(),
+            inputs: Vec::new(),
+            budget_us: 95_000,
+            columns: Vec::new(),
+            views: Vec::new(),
+            tensors: Vec::new(),
+            tier: tier.into(),
+            model: "m".into(),
+            version: "1".into(),
+            arm: "default".into(),
+            scores: Vec::new(),
+            action: "approve".into(),
+            reasons: Vec::new(),
+            skipped: vec![decision_log::Skip {
+                tier: "primary".into(),
+                reason: reason.into(),
+            }],
+            timings_us: stages.map(|(stage, us)| (stage.into(), us)).into(),
+            late: false,
+            in_sample: true,
+        }
+    }
+
+    #[test]
+    fn who_was_turned_away_for_lack_of_time_waited_until_then() {
+        let waited = |tier, reason| Waited::of(&record(tier, reason), "primary");
+        assert_eq!(waited("primary", ""), Waited::Answered(850));
+        assert_eq!(waited("rules", "timeout"), Waited::GaveUp(850));
+        assert_eq!(waited("rules", "infeasible"), Waited::GaveUp(400));
+        for reason in [
+            "overloaded",
+            "breaker_open",
+            "not_ready",
+            "error",
+            "features_missing",
+        ] {
+            assert_eq!(waited("rules", reason), Waited::NotAsked, "{reason}");
+        }
+        // Three answered and three turned away before: with time, all would have been.
+        let times = times(&[850, 850, 850], &[400, 400, 400], 0);
+        assert_eq!(times.share(1_000), (1.0, true));
+    }
+
+    #[test]
+    fn a_budget_leaves_what_decoding_and_features_do_not_take() {
+        let left = |us| left_to_compute(&record("rules", ""), Duration::from_micros(us));
+        assert_eq!(left(50), Duration::ZERO);
+        assert_eq!(left(1_000), Duration::from_micros(950 - 400));
+        assert!(would_be_late(
+            &record("primary", ""),
+            Duration::from_millis(3)
+        ));
+        assert!(!would_be_late(
+            &record("primary", ""),
+            Duration::from_millis(4)
+        ));
     }
 
     #[test]

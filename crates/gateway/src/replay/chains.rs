@@ -1,7 +1,7 @@
 //! The tiers that records ask for: each with the version that answered then, bound as it was served.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -15,6 +15,7 @@ use crate::{
     binding::{self, Bound, KnownModel, ModelState, Remote, Unbound},
     config::{Config, ModelsConfig},
     decision::{Decisions, Definition, TierDefinition, TierKind},
+    diagnostic::did_you_mean,
     local,
     repository::Repository,
     serve::{self, Failure},
@@ -91,6 +92,39 @@ impl Chains {
         Ok(())
     }
 
+    /// Whether each model is one that a tier asks for.
+    pub(super) fn check_models(
+        &self,
+        models: &[(String, String)],
+        decision: Option<&str>,
+    ) -> Result<(), Failure> {
+        let named = |name: &str| decision.is_none_or(|decision| decision == name);
+        let definitions = self.definitions.values().filter(|d| named(&d.name));
+        let tiers = definitions.flat_map(|definition| &definition.tiers);
+        let known: BTreeSet<&str> = tiers.filter_map(|tier| model_of(&tier.kind)).collect();
+        match models.iter().find(|(model, _)| !known.contains(&**model)) {
+            None => Ok(()),
+            Some((model, _)) => {
+                let hint = did_you_mean(model, known.iter().copied());
+                let all = || {
+                    let known: Vec<&str> = known.iter().copied().collect();
+                    format!("tiers ask for {}", known.join(", "))
+                };
+                let hint = hint.unwrap_or_else(all);
+                Err(Failure(format!(
+                    "no tier asks for a model `{model}`: {hint}"
+                )))
+            }
+        }
+    }
+
+    /// Whether a tier answers over the network.
+    pub(super) fn is_remote(&self, decision: &str, tier: &str) -> bool {
+        let definition = self.definitions.get(decision);
+        let mut tiers = definition.into_iter().flat_map(|d| &d.tiers);
+        tiers.any(|known| *known.name == *tier && matches!(known.kind, TierKind::Triton { .. }))
+    }
+
     /// The best tier over the network.
     pub(super) fn first_remote(&self, decision: &str) -> Option<Arc<str>> {
         let tiers = &self.definitions.get(decision)?.tiers;
@@ -147,7 +181,19 @@ impl Chains {
         };
         let bound = binding::bind(&definition, &self.catalog, &self.remote, state);
         let bound = bound.map_err(|unbound| said(&unbound))?;
-        Ok(Way { definition, bound })
+        // Rules would answer in the place of a model that is not there, and nobody would know.
+        let mut local = definition.tiers.iter();
+        let unbound = local.find_map(|tier| match tier.kind {
+            TierKind::Onnx { .. } => bound.issues.iter().find(|issue| issue.tier == tier.name),
+            TierKind::Triton { .. } | TierKind::Rules(_) => None,
+        });
+        match unbound {
+            Some(issue) => Err(format!(
+                "the tier `{}` does not answer in process: {}",
+                issue.tier, issue.message
+            )),
+            None => Ok(Way { definition, bound }),
+        }
     }
 
     async fn tier(
@@ -284,6 +330,14 @@ impl Chains {
         };
         self.local.insert(key, known.clone());
         known
+    }
+}
+
+/// The model that a tier asks for; rules ask for none.
+fn model_of(kind: &TierKind) -> Option<&str> {
+    match kind {
+        TierKind::Triton { model, .. } | TierKind::Onnx { model } => Some(&model.name),
+        TierKind::Rules(_) => None,
     }
 }
 

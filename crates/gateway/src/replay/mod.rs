@@ -72,7 +72,8 @@ impl WhatIf {
 /// Replays what is asked for.
 ///
 /// # Errors
-/// The log or the decisions cannot be read, or the rules of a what-if do not fit. A record that cannot be
+/// The log or the decisions cannot be read, the rules of a what-if do not fit, or no tier asks for its
+/// model. A record that cannot be
 /// replayed is none: it is among the findings.
 pub async fn run(
     config: &Config,
@@ -95,10 +96,14 @@ pub async fn run(
     if question.what_if.rules.is_some() {
         chains.check_rules(question.filter.decision.as_deref())?;
     }
+    chains.check_models(
+        &question.what_if.models,
+        question.filter.decision.as_deref(),
+    )?;
     let (sender, mut records) = mpsc::channel(2 * IN_FLIGHT);
     let (log, filter) = (question.log.clone(), question.filter.clone());
     let reading = tokio::task::spawn_blocking(move || send(&log, &filter, &sender));
-    let mut findings = Findings::new(!question.what_if.is_none());
+    let mut findings = Findings::new(&question.what_if);
     let mut running = FuturesOrdered::new();
     while let Some(record) = records.recv().await {
         let one = One::new(record, &question.what_if, &mut chains).await;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     WhatIf,
-    budget::Waited,
+    budget::{self, Waited},
     chains::{Asked, Chains, Way},
     compare::{self, Difference},
     rows,
@@ -26,14 +26,19 @@ pub(super) struct One {
 
 enum Planned {
     /// The tier that answered, once more; or another, with what.
-    Ask {
-        way: Arc<Way>,
-        tier: Option<Arc<str>>,
-    },
+    Ask { way: Arc<Way>, who: Who },
     /// A what-if changes nothing about it.
     Unchanged,
     /// It cannot be.
     Impossible(Arc<str>),
+}
+
+/// Who answers on a way.
+enum Who {
+    /// This tier, which has as long as it needs.
+    Tier(Arc<str>),
+    /// Whoever in process answers first, and how long it has.
+    InProcess(Duration),
 }
 
 /// What came of a record.
@@ -54,6 +59,7 @@ pub(super) enum Outcome {
 
 /// An answer to a record.
 pub(super) struct Answered {
+    pub(super) tier: Arc<str>,
     pub(super) scores: Vec<f64>,
     pub(super) action: Arc<str>,
     pub(super) differences: Vec<Difference>,
@@ -63,7 +69,7 @@ impl One {
     pub(super) async fn new(record: Record, what_if: &WhatIf, chains: &mut Chains) -> Self {
         let tier = chains.first_remote(&record.schema.decision);
         let waited = tier.map_or(Waited::NotAsked, |tier| Waited::of(&record, &tier));
-        let plan = planned(&record, waited, what_if, chains).await;
+        let plan = planned(&record, what_if, chains).await;
         Self {
             record,
             waited,
@@ -76,7 +82,7 @@ impl One {
         let outcome = match self.plan {
             Planned::Unchanged => Outcome::Unchanged,
             Planned::Impossible(why) => Outcome::NotReplayed(why.to_string()),
-            Planned::Ask { way, tier } => match answer(&record, &way, tier.as_deref()).await {
+            Planned::Ask { way, who } => match answer(&record, &way, &who).await {
                 Ok(answered) => Outcome::Answered(answered),
                 Err(why) => Outcome::NotReplayed(why),
             },
@@ -89,31 +95,50 @@ impl One {
     }
 }
 
-async fn planned(
-    record: &Record,
-    waited: Waited,
-    what_if: &WhatIf,
-    chains: &mut Chains,
-) -> Planned {
+async fn planned(record: &Record, what_if: &WhatIf, chains: &mut Chains) -> Planned {
     let decision = &record.schema.decision;
-    let (asked, tier) = match asked(record, waited, what_if) {
-        Some(asked) => asked,
-        None => return Planned::Unchanged,
+    if let Some(budget) = what_if.budget
+        && let Some(planned) = with_less_time(record, budget, chains).await
+    {
+        return planned;
+    }
+    let Some(asked) = asked(record, what_if) else {
+        return Planned::Unchanged;
     };
     match chains.way(decision, asked).await {
-        Ok(way) => Planned::Ask { way, tier },
+        Ok(way) => Planned::Ask {
+            way,
+            who: Who::Tier(Arc::clone(&record.tier)),
+        },
         Err(why) => Planned::Impossible(why),
     }
 }
 
-/// Who is asked; `None` if a what-if leaves the record as it is. Without a tier, whoever answers first
-/// in process.
-fn asked(record: &Record, waited: Waited, what_if: &WhatIf) -> Option<(Asked, Option<Arc<str>>)> {
-    if let Some(budget) = what_if.budget
-        && waited.would_be_late(record, budget)
-    {
-        return Some((Asked::InProcess, None));
+/// Whoever answers in process, where who answered would not have been in time; `None` if it would. No
+/// other tier over the network is asked: how long it would have taken is not in the log.
+async fn with_less_time(record: &Record, budget: Duration, chains: &mut Chains) -> Option<Planned> {
+    let decision = &record.schema.decision;
+    let is_shorter = budget < Duration::from_micros(record.budget_us);
+    let is_rules = record.tensors.is_empty();
+    let is_remote = chains.is_remote(decision, &record.tier);
+    if !is_shorter || is_rules || (is_remote && !budget::would_be_late(record, budget)) {
+        return None;
     }
+    let way = match chains.way(decision, Asked::InProcess).await {
+        Ok(way) => way,
+        Err(why) => return Some(Planned::Impossible(why)),
+    };
+    let left = budget::left_to_compute(record, budget);
+    let cost = way.bound.chain.cost_of(&record.tier);
+    if !is_remote && cost.is_some_and(|cost| cost <= left) {
+        return None;
+    }
+    let who = Who::InProcess(left);
+    Some(Planned::Ask { way, who })
+}
+
+/// Who is asked; `None` if a what-if leaves the record as it is.
+fn asked(record: &Record, what_if: &WhatIf) -> Option<Asked> {
     let other = what_if
         .models
         .iter()
@@ -127,33 +152,30 @@ fn asked(record: &Record, waited: Waited, what_if: &WhatIf) -> Option<(Asked, Op
         }
         None => return None,
     };
-    let asked = Asked::Tier {
+    Some(Asked::Tier {
         tier: Arc::clone(&record.tier),
         model: Arc::clone(&record.model),
         version,
         otherwise: !what_if.is_none(),
-    };
-    Some((asked, Some(Arc::clone(&record.tier))))
+    })
 }
 
-async fn answer(record: &Record, way: &Way, tier: Option<&str>) -> Result<Answered, String> {
+async fn answer(record: &Record, way: &Way, who: &Who) -> Result<Answered, String> {
     let bound = &way.bound;
     let row = rows::restore(record, &way.definition.schema, &bound.plan)?;
-    let scored: Scored = match tier {
-        Some(tier) => {
-            let asked = bound
-                .chain
-                .ask_one(tier, &row, Instant::now() + PATIENCE)
-                .await;
-            asked
-                .map_err(|reason| format!("the tier `{tier}` did not answer: {}", reason.name()))?
+    let (tier, scored): (Arc<str>, Scored) = match who {
+        Who::Tier(tier) => {
+            let until = Instant::now() + PATIENCE;
+            let asked = bound.chain.ask_one(tier, &row, until).await;
+            let scored = asked
+                .map_err(|reason| format!("the tier `{tier}` did not answer: {}", reason.name()))?;
+            (Arc::clone(tier), scored)
         }
-        None => bound
-            .chain
-            .first_in_process(&row, Instant::now() + PATIENCE),
+        Who::InProcess(left) => bound.chain.first_in_process(&row, Instant::now() + *left),
     };
     let action = Arc::clone(&way.definition.policy.apply(&scored.scores).action);
     Ok(Answered {
+        tier,
         differences: compare::differences(record, &row, &scored, &action),
         scores: scored.scores,
         action,

@@ -1,15 +1,16 @@
 //! What a replay found, and how it is told.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{
+    WhatIf,
     budget::ServiceTimes,
     compare::Difference,
     one::{Done, Outcome},
     what_if::Changes,
 };
 use crate::{
-    decision_log::{Damaged, moment},
+    decision_log::{Damaged, Unread, moment},
     diagnostic::count,
 };
 
@@ -37,12 +38,15 @@ pub struct Findings {
     pub damaged: Vec<Damaged>,
     /// Answers by tier.
     tiers: BTreeMap<Arc<str>, u64>,
+    /// The budget of the what-if.
+    budget: Option<Duration>,
 }
 
 impl Findings {
-    pub(super) fn new(what_if: bool) -> Self {
+    pub(super) fn new(what_if: &WhatIf) -> Self {
         Self {
-            changes: what_if.then(Changes::default),
+            changes: (!what_if.is_none()).then(Changes::default),
+            budget: what_if.budget,
             ..Self::default()
         }
     }
@@ -79,6 +83,17 @@ impl Findings {
         self.not_replayed.values().map(|(count, _)| count).sum()
     }
 
+    /// Whether parts of the log could not be read, other than the end of the segment that is written.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.iter().any(|damaged| !damaged.is_usual())
+    }
+
+    /// Whether a what-if was asked that nothing of the log is about.
+    pub fn is_about_nothing(&self) -> bool {
+        let changes = self.changes.as_ref();
+        changes.is_some_and(|changes| changes.computed == 0) && self.not_replayed.is_empty()
+    }
+
     /// All of it, for a person.
     pub fn text(&self, with_budgets: bool) -> String {
         let mut out = String::new();
@@ -88,16 +103,11 @@ impl Findings {
     }
 
     fn write(&self, out: &mut String, with_budgets: bool) -> std::fmt::Result {
-        let by_tier: Vec<String> = self
-            .tiers
-            .iter()
-            .map(|(tier, n)| format!("{tier} {n}"))
-            .collect();
         writeln!(
             out,
             "{} of the log ({})",
             count(self.records as usize, "decision"),
-            by_tier.join(", ")
+            by_tier(&self.tiers)
         )?;
         match &self.changes {
             None => writeln!(
@@ -134,15 +144,31 @@ impl Findings {
         for damaged in &self.damaged {
             writeln!(out, "\n{damaged}")?;
         }
+        if let Some(unread) = Unread::of(&self.damaged) {
+            writeln!(out, "\n{unread}")?;
+        }
         Ok(())
     }
 
     fn write_changes(&self, out: &mut String, changes: &Changes) -> std::fmt::Result {
+        if self.is_about_nothing() {
+            let records = count(self.records as usize, "decision");
+            writeln!(out, "the what-if is about none of these {records}")?;
+        }
+        if let Some(budget) = self.budget.filter(|budget| *budget >= self.times.most()) {
+            writeln!(
+                out,
+                "a budget of {budget:?} changes nothing: none of these decisions had more"
+            )?;
+        }
         let share = 100.0 * changes.share_changed(self.records);
+        let anew = match changes.computed {
+            0 => "0".to_owned(),
+            computed => format!("{computed} (by {})", by_tier(&changes.tiers)),
+        };
         writeln!(
             out,
-            "computed anew: {}\nwith another action: {} ({share:.3} %)\nnot replayed: {}\n\nlogged -> would be",
-            changes.computed,
+            "computed anew: {anew}\nwith another action: {} ({share:.3} %)\nnot replayed: {}\n\nlogged -> would be",
             changes.changed,
             self.not_replayed()
         )?;
@@ -185,4 +211,10 @@ impl Findings {
         }
         Ok(())
     }
+}
+
+/// `primary 6751, rules 1745`
+fn by_tier(tiers: &BTreeMap<Arc<str>, u64>) -> String {
+    let tiers = tiers.iter().map(|(tier, n)| format!("{tier} {n}"));
+    tiers.collect::<Vec<_>>().join(", ")
 }

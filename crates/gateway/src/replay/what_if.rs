@@ -71,6 +71,8 @@ pub struct Changes {
     pub changed: u64,
     /// How often an action that was logged would be which.
     pub confusion: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    /// Who answered those that were computed anew.
+    pub tiers: BTreeMap<Arc<str>, u64>,
     /// Some that would be another, a line each.
     pub examples: Vec<String>,
     /// Logged and new scores, by name, of those computed anew.
@@ -105,6 +107,7 @@ impl Changes {
 
     pub(super) fn add(&mut self, record: &Record, answered: &Answered) {
         self.computed += 1;
+        *self.tiers.entry(Arc::clone(&answered.tier)).or_default() += 1;
         let pair = (Arc::clone(&record.action), Arc::clone(&answered.action));
         *self.confusion.entry(pair).or_default() += 1;
         let names = record.schema.scores.iter();

@@ -159,10 +159,17 @@ impl Chain {
     }
 
     /// The best answer in process, as if there were no tier over the network, for a replay.
-    pub(crate) fn first_in_process(&self, row: &FeatureRow, until: Instant) -> Scored {
+    pub(crate) fn first_in_process(&self, row: &FeatureRow, until: Instant) -> (Arc<str>, Scored) {
         let mut tiers = self.in_process.iter();
-        let answer = tiers.find_map(|tier| tier.run(row, until).ok());
-        answer.unwrap_or_else(|| self.rules.run(row))
+        let answer = tiers.find_map(|tier| Some((&tier.name, tier.run(row, until).ok()?)));
+        let (tier, scored) = answer.unwrap_or_else(|| (&self.rules.name, self.rules.run(row)));
+        (Arc::clone(tier), scored)
+    }
+
+    /// How long a tier in process takes, as measured when it was loaded; `None` for any other tier.
+    pub(crate) fn cost_of(&self, tier: &str) -> Option<Duration> {
+        let mut tiers = self.in_process.iter();
+        tiers.find(|local| *local.name == *tier).map(OnnxTier::cost)
     }
 
     /// The best answer without a network: microseconds, on the calling thread.
