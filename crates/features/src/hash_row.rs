@@ -139,13 +139,13 @@ fn event_time_us(text: &[u8]) -> Result<i64, Unreadable> {
     let in_range = |seconds: i64| (-LAST_SECOND..=LAST_SECOND).contains(&seconds);
     if let Ok(seconds) = text.parse::<i64>() {
         return in_range(seconds)
-            .then_some(seconds * 1_000_000)
+            .then(|| seconds * 1_000_000)
             .ok_or(Unreadable);
     }
     if let Ok(seconds) = text.parse::<f64>() {
         let fits = seconds.is_finite() && in_range(seconds as i64);
         return fits
-            .then_some((seconds * 1e6).round() as i64)
+            .then(|| (seconds * 1e6).round() as i64)
             .ok_or(Unreadable);
     }
     let time = humantime::parse_rfc3339_weak(text).map_err(|_| Unreadable)?;
@@ -219,7 +219,16 @@ mod tests {
         assert_eq!(time("2019-08-31T10:00:00Z"), Ok(1_567_245_600_000_000));
         assert_eq!(time("-1"), Ok(-1_000_000));
         // Milliseconds are no seconds.
-        for text in ["1567245600000", "", "nan", "inf", "1e300", "yesterday"] {
+        for text in [
+            "1567245600000",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "",
+            "nan",
+            "inf",
+            "1e300",
+            "yesterday",
+        ] {
             assert_eq!(time(text), Err(Unreadable), "{text}");
         }
     }
