@@ -2,8 +2,8 @@
 //!
 //! A file is known by its path and its first event; how far it was read is a note in the store, with
 //! the states. So a file that grew is read on from there, and one that was read already is not counted
-//! again. A file whose beginning changed is another file; one that changed inside what was read is
-//! refused.
+//! again. A file that ends inside an event is read up to it: the rest may be on its way. A file whose
+//! beginning changed is another file; one that changed inside what was read is refused.
 
 use std::{
     fs::File,
@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     dead_letters::Letter,
-    framing::{self, Frame},
+    framing::{self, End, Frame},
     kafka::source,
     observed::Observed,
     stage::{Batch, Note},
-    types::{Format, MAX_EVENT_BYTES, Poison, Types},
+    types::{Format, MAX_EVENT_BYTES, Poison, Typed, Types},
     writer::Sourced,
 };
 use crate::serve::Failure;
@@ -270,14 +270,28 @@ impl Reading<Input> {
                 more = false;
                 break;
             };
-            let offset = self.offset;
+            let read = self.event(&frame, now);
+            if self.is_unfinished(&frame, read.as_ref().and_then(|read| read.as_ref().err())) {
+                more = false;
+                break;
+            }
+            let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
             self.offset += frame.taken;
             // After a piece of a message nothing can be told apart.
-            more = !frame.torn;
-            if self.format == Format::Json && frame.payload.trim_ascii().is_empty() {
-                continue;
+            more = self.format == Format::Json || frame.end == End::Whole;
+            match read {
+                // A blank line.
+                None => continue,
+                Some(Ok(typed)) => batch.events.push(Sourced {
+                    typed,
+                    origin: (self.source, offset),
+                }),
+                Some(Err(poison)) => {
+                    let path = self.path.display().to_string();
+                    let letter = Letter::new(poison, path, offset, frame.payload, frame.size);
+                    batch.letters.push(letter);
+                }
             }
-            self.take(frame, offset, now, &mut batch);
             // What a person or a pipe writes slowly is counted as it comes.
             if self.input.is_drained() {
                 break;
@@ -287,30 +301,52 @@ impl Reading<Input> {
         Ok((batch, more))
     }
 
-    fn take(&self, frame: Frame, offset: u64, now: SystemTime, batch: &mut Batch) {
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        let read = if frame.torn {
-            Err(Poison {
-                kind: "not_protobuf",
-                why: "the file ends inside this message, or its length is none".into(),
-            })
-        } else if frame.size > MAX_EVENT_BYTES as u64 {
-            Err(Poison::too_long(frame.size))
-        } else {
-            self.types
-                .read(self.format, &frame.payload, self.kind.as_ref(), now)
+    /// The event that a payload is; `None` for a blank line.
+    fn event(&self, frame: &Frame, now: SystemTime) -> Option<Result<Typed, Poison>> {
+        if self.format == Format::Json && frame.payload.trim_ascii().is_empty() {
+            return None;
+        }
+        Some(
+            if self.format == Format::Protobuf && frame.end != End::Whole {
+                Err(Poison {
+                    kind: "not_protobuf",
+                    why: "its source ends inside this message, or its length is none".into(),
+                })
+            } else if frame.size > MAX_EVENT_BYTES as u64 {
+                Err(Poison::too_long(frame.size))
+            } else {
+                let kind = self.kind.as_ref();
+                self.types.read(self.format, &frame.payload, kind, now)
+            },
+        )
+    }
+
+    /// Whether the file goes on with something that is no event yet, and may become one: it is left
+    /// for another run, and said so. What standard input ends with is all that comes.
+    fn is_unfinished(&self, frame: &Frame, poison: Option<&Poison>) -> bool {
+        let unfinished = match (&self.input, frame.end, poison) {
+            (Input::Standard(_), ..) | (_, End::Whole, _) | (.., None) => false,
+            // A line of whole JSON lacks nothing but its end.
+            (_, End::Cut, Some(poison)) if self.format == Format::Json => {
+                matches!(poison.kind, "not_json" | "event_too_long")
+            }
+            (_, End::Cut | End::Unknown, Some(_)) => true,
         };
-        match read {
-            Ok(typed) => batch.events.push(Sourced {
-                typed,
-                origin: (self.source, offset),
-            }),
-            Err(poison) => {
-                let path = self.path.display().to_string();
-                let letter = Letter::new(poison, path, offset, frame.payload, frame.size);
-                batch.letters.push(letter);
+        if unfinished {
+            let (file, byte) = (self.path.display(), self.offset);
+            if frame.end == End::Unknown {
+                tracing::warn!(
+                    %file, byte,
+                    "what follows is no message behind its length: the file is read up to there, and no further; is it protobuf?"
+                );
+            } else {
+                tracing::warn!(
+                    %file, byte,
+                    "the file ends inside an event: it is read up to there, and the rest when it is whole and ingested again"
+                );
             }
         }
+        unfinished
     }
 
     fn note(&mut self) -> io::Result<Option<Note>> {

@@ -17,8 +17,19 @@ pub(crate) struct Frame {
     pub(crate) size: u64,
     /// What it takes in the file, its length or its line end included.
     pub(crate) taken: u64,
-    /// The file ends inside it.
-    pub(crate) torn: bool,
+    /// How it ends.
+    pub(crate) end: End,
+}
+
+/// How a payload ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As it should.
+    Whole,
+    /// Where the file does: inside a message, or without the end of a line.
+    Cut,
+    /// Nowhere: what stands there is no message's length.
+    Unknown,
 }
 
 /// The next payload; `None` at the end of the file.
@@ -35,7 +46,7 @@ fn line(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
         payload: Vec::new(),
         size: 0,
         taken: 0,
-        torn: false,
+        end: End::Whole,
     };
     loop {
         let buffer = match source.fill_buf() {
@@ -44,6 +55,7 @@ fn line(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
             Err(error) => return Err(error),
         };
         if buffer.is_empty() {
+            frame.end = End::Cut;
             return Ok((frame.taken > 0).then_some(frame));
         }
         let end = buffer.iter().position(|byte| *byte == b'\n');
@@ -75,7 +87,7 @@ fn delimited(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
     let mut taken = 0_u64;
     loop {
         let Some(byte) = byte(source)? else {
-            return Ok((taken > 0).then(|| torn(Vec::new(), taken)));
+            return Ok((taken > 0).then(|| broken(Vec::new(), taken, End::Cut)));
         };
         taken += 1;
         length |= u64::from(byte & 0x7f) << (7 * (taken - 1));
@@ -84,7 +96,7 @@ fn delimited(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
         }
         if taken == 9 {
             // No message is as long: what follows can't be told apart.
-            return Ok(Some(torn(Vec::new(), taken)));
+            return Ok(Some(broken(Vec::new(), taken, End::Unknown)));
         }
     }
     let mut payload = Vec::new();
@@ -97,7 +109,7 @@ fn delimited(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
         };
         if buffer.is_empty() {
             let read = taken + (length - left);
-            return Ok(Some(torn(payload, read)));
+            return Ok(Some(broken(payload, read, End::Cut)));
         }
         let piece = buffer
             .len()
@@ -113,16 +125,16 @@ fn delimited(source: &mut impl BufRead) -> io::Result<Option<Frame>> {
         payload,
         size: length,
         taken: taken + length,
-        torn: false,
+        end: End::Whole,
     }))
 }
 
-fn torn(payload: Vec<u8>, taken: u64) -> Frame {
+fn broken(payload: Vec<u8>, taken: u64, end: End) -> Frame {
     Frame {
         size: payload.len() as u64,
         payload,
         taken,
-        torn: true,
+        end,
     }
 }
 
@@ -160,6 +172,8 @@ mod tests {
         assert_eq!(payloads, [&b"{\"a\":1}"[..], b"", b"{\"b\":2}"]);
         let taken: Vec<u64> = frames.iter().map(|frame| frame.taken).collect();
         assert_eq!(taken, [8, 1, 7]);
+        let ends: Vec<End> = frames.iter().map(|frame| frame.end).collect();
+        assert_eq!(ends, [End::Whole, End::Whole, End::Cut]);
     }
 
     #[test]
@@ -184,12 +198,12 @@ mod tests {
     fn a_file_that_ends_inside_a_message_says_so() {
         let frames = all(&[2, 8, 8, 9, 1, 2], Format::Protobuf);
         assert_eq!(frames.len(), 2);
-        assert!(!frames[0].torn && frames[1].torn);
+        assert_eq!((frames[0].end, frames[1].end), (End::Whole, End::Cut));
         assert_eq!(frames[1].payload, [1, 2]);
         assert!(
             all(&[0xff; 40], Format::Protobuf)
                 .iter()
-                .any(|frame| frame.torn)
+                .any(|frame| frame.end == End::Unknown)
         );
     }
 

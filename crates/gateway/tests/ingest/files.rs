@@ -189,3 +189,36 @@ async fn standard_input_is_counted_as_it_comes() {
     world::ended_well(child, &setup).await;
     assert_eq!(total(&values(&redis.url(), start).await), 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_ends_inside_an_event_is_read_up_to_it_and_the_rest_later() {
+    let start = world::start();
+    let text = lines(0..20, start);
+    let mut messages = Vec::new();
+    for number in 0..20 {
+        messages.extend(message(number, start).encode_length_delimited_to_vec());
+    }
+    for (format, whole) in [("json", text.clone().into_bytes()), ("protobuf", messages)] {
+        let setup = setup();
+        let file = setup.folder().join("events");
+        let source = file.to_str().unwrap();
+        // Inside the last event; at its end, less that of its line; and all.
+        for (length, torn) in [
+            (whole.len() - 20, true),
+            (whole.len() - 1, format == "protobuf"),
+            (whole.len(), false),
+        ] {
+            fs::write(&file, &whole[..length]).unwrap();
+            let run = setup
+                .run(&["ingest", "--format", format, "--file", source])
+                .await;
+            assert!(run.status.success(), "{}", run.said);
+            let told = run.said.contains("ends inside an event");
+            assert_eq!(told, torn, "{format}, {length}: {}", run.said);
+        }
+        let dead = setup.folder().join("data/dead-letters.jsonl");
+        assert!(!dead.exists(), "{format}: {:?}", fs::read_to_string(dead));
+        let now = values(&store_url(&setup), start).await;
+        assert_eq!(now, undisturbed(&text, start).await, "{format}");
+    }
+}
