@@ -110,7 +110,7 @@ async fn count_for_ever() {
             .collect();
         let n = count(&writes[0].bytes);
         let note = ("count", &n.to_le_bytes()[..]);
-        let done = store.swap_states(&writes, Some(note)).await.unwrap();
+        let done = store.swap_states(&writes, &[note]).await.unwrap();
         assert!(done.iter().all(|done| *done));
         println!("count {n}");
     }
@@ -146,7 +146,7 @@ async fn redis_killed_under_writers_makes_none_of_them_lose_or_double_a_count() 
                     for n in applied {
                         write.bytes.extend_from_slice(&n.to_le_bytes());
                     }
-                    cut_off += u64::from(store.swap_states(&[write], None).await.is_err());
+                    cut_off += u64::from(store.swap_states(&[write], &[]).await.is_err());
                 }
             })
         })

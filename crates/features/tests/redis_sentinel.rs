@@ -24,7 +24,7 @@ async fn count_up(store: &Store, hot: &StateKey) -> u64 {
         if let Ok(read) = store.read_states(&hot).await {
             let write = next(&hot[0], read[0].as_deref(), 0);
             let counted = count(&write.bytes);
-            if let Ok(done) = store.swap_states(&[write], None).await
+            if let Ok(done) = store.swap_states(&[write], &[]).await
                 && done[0]
             {
                 return counted;

@@ -118,7 +118,7 @@ async fn a_window_is_measured_at_the_moment_of_the_decision() {
         expires_in: view.ttl(),
     };
     assert_eq!(features::revision(&write.bytes), Some(1));
-    assert_eq!(store.swap_states(&[write], None).await.unwrap(), [true]);
+    assert_eq!(store.swap_states(&[write], &[]).await.unwrap(), [true]);
 
     // Right after the second event; when the first has left the hour; when both have; a day later.
     let last = [2.5, 10.0, 0.0];

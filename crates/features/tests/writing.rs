@@ -153,7 +153,7 @@ async fn a_state_is_swapped_at_its_revision_alone(store: &Store) {
             bytes,
             expires_in: None,
         };
-        store.swap_states(&[write], None).await.unwrap()
+        store.swap_states(&[write], &[]).await.unwrap()
     };
     assert_eq!(stored().await, [None]);
     assert_eq!(swap(1, state(2, 2, 0)).await, [false]);
@@ -176,7 +176,7 @@ async fn many_states_are_swapped_each_by_itself(store: &Store) {
         .collect();
     assert_eq!(store.read_states(&[]).await.unwrap(), Vec::new());
     assert_eq!(
-        store.swap_states(&[], None).await.unwrap(),
+        store.swap_states(&[], &[]).await.unwrap(),
         Vec::<bool>::new()
     );
     let odd: Vec<_> = keys
@@ -185,10 +185,10 @@ async fn many_states_are_swapped_each_by_itself(store: &Store) {
         .step_by(2)
         .map(|key| next(key, None, 0))
         .collect();
-    let done = store.swap_states(&odd, None).await.unwrap();
+    let done = store.swap_states(&odd, &[]).await.unwrap();
     assert_eq!(done, vec![true; 350]);
     let all: Vec<_> = keys.iter().map(|key| next(key, None, 1)).collect();
-    let done = store.swap_states(&all, None).await.unwrap();
+    let done = store.swap_states(&all, &[]).await.unwrap();
     assert!(
         done.iter()
             .enumerate()
@@ -219,8 +219,8 @@ async fn what_is_no_state_counts_as_absent(store: &Store) {
         bytes: state(1, 1, 0),
         expires_in: None,
     };
-    assert_eq!(store.swap_states(&[write(1)], None).await.unwrap(), [false]);
-    assert_eq!(store.swap_states(&[write(0)], None).await.unwrap(), [true]);
+    assert_eq!(store.swap_states(&[write(1)], &[]).await.unwrap(), [false]);
+    assert_eq!(store.swap_states(&[write(0)], &[]).await.unwrap(), [true]);
 }
 
 async fn a_note_is_written_when_all_states_are(store: &Store) {
@@ -230,11 +230,11 @@ async fn a_note_is_written_when_all_states_are(store: &Store) {
     assert_eq!(note().await, None);
     store.write_note("progress of a/b", b"0").await.unwrap();
     let first = [next(&keys[0], None, 0)];
-    let done = store.swap_states(&first, Some(("progress of a/b", b"1")));
+    let done = store.swap_states(&first, &[("progress of a/b", b"1")]);
     assert_eq!(done.await.unwrap(), [true]);
     assert_eq!(note().await.as_deref(), Some(&b"1"[..]));
     let both = [next(&keys[0], None, 0), next(&keys[1], None, 0)];
-    let done = store.swap_states(&both, Some(("progress of a/b", b"2")));
+    let done = store.swap_states(&both, &[("progress of a/b", b"2")]);
     assert_eq!(done.await.unwrap(), [false, true]);
     assert_eq!(note().await.as_deref(), Some(&b"1"[..]));
     store.write_note("progress of a/b", b"").await.unwrap();
@@ -260,7 +260,7 @@ async fn writers_side_by_side_lose_nothing(store: &Store) {
                             .zip(&read)
                             .map(|(key, read)| next(key, read.as_deref(), writer))
                             .collect();
-                        let mut done = store.swap_states(&writes, None).await.unwrap().into_iter();
+                        let mut done = store.swap_states(&writes, &[]).await.unwrap().into_iter();
                         left.retain(|_| !done.next().unwrap());
                     }
                 }
@@ -310,10 +310,7 @@ async fn a_state_is_forgotten_when_it_expires(store: &Store) {
             ..next(key, None, 0)
         })
         .collect();
-    assert_eq!(
-        store.swap_states(&writes, None).await.unwrap(),
-        [true, true]
-    );
+    assert_eq!(store.swap_states(&writes, &[]).await.unwrap(), [true, true]);
     for _ in 0..1000 {
         let found = store.read_states(&keys).await.unwrap();
         assert!(found[1].is_some());

@@ -67,12 +67,12 @@ impl Embedded {
         self.rows.get(key).map_err(unavailable)
     }
 
-    /// Makes the changes whose guards allow it, and `note` if all do, all in one step: after a crash
+    /// Makes the changes whose guards allow it, and `notes` if all do, all in one step: after a crash
     /// all are there or none is. A later change of a key sees an earlier one.
     pub(super) async fn write(
         &self,
         changes: &[Change<'_>],
-        note: Option<&Change<'_>>,
+        notes: &[Change<'_>],
         durable: Durable,
     ) -> Result<Vec<bool>, StoreError> {
         let own = |change: &Change<'_>| Owned {
@@ -81,15 +81,15 @@ impl Embedded {
             guard: change.guard,
         };
         let changes: Vec<_> = changes.iter().map(own).collect();
-        let note = note.map(own);
+        let notes: Vec<_> = notes.iter().map(own).collect();
         let this = self.clone();
-        off_thread(move || this.write_now(&changes, note, durable)).await
+        off_thread(move || this.write_now(&changes, notes, durable)).await
     }
 
     fn write_now(
         &self,
         changes: &[Owned],
-        note: Option<Owned>,
+        notes: Vec<Owned>,
         durable: Durable,
     ) -> Result<Vec<bool>, StoreError> {
         // Whoever wrote before has committed, or failed: there is no half state to fear.
@@ -118,10 +118,10 @@ impl Embedded {
             }
             done.push(allowed);
         }
-        if let Some(note) = note
-            && done.iter().all(|done| *done)
-        {
-            batch.insert(&self.rows, note.key, note.value);
+        if done.iter().all(|done| *done) {
+            for note in notes {
+                batch.insert(&self.rows, note.key, note.value);
+            }
         }
         batch.commit().map_err(|error| self.broken(&error))?;
         Ok(done)

@@ -101,8 +101,8 @@ impl Store {
     /// Writes each state if the stored one still has the revision that is expected, and says which
     /// were written. A key may be given once.
     ///
-    /// If all were, `note` is written too: by an embedded store in one step with the states, by
-    /// Redis after them. An embedded store keeps what it has acknowledged when its process is
+    /// If all were, `notes` are written too: by an embedded store in one step with the states, by
+    /// Redis after them. A name may be given once. An embedded store keeps what it has acknowledged when its process is
     /// killed, though not when the machine loses its power: see [`Store::sync`].
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Store {
     pub async fn swap_states(
         &self,
         writes: &[StateWrite],
-        note: Option<(&str, &[u8])>,
+        notes: &[(&str, &[u8])],
     ) -> Result<Vec<bool>, StoreError> {
         let changes: Vec<_> = writes
             .iter()
@@ -122,18 +122,15 @@ impl Store {
                 expires_in: write.expires_in,
             })
             .collect();
-        let note = note.map(|(name, bytes)| (key::note(name), bytes));
-        let note = note.as_ref().map(|(key, bytes)| free(key, bytes));
+        let names: Vec<_> = notes.iter().map(|(name, _)| key::note(name)).collect();
+        let notes = names.iter().zip(notes);
+        let notes: Vec<_> = notes.map(|(key, (_, bytes))| free(key, bytes)).collect();
         if let Backend::Embedded(embedded) = &self.backend {
-            return embedded
-                .write(&changes, note.as_ref(), Durable::ByTheSystem)
-                .await;
+            return embedded.write(&changes, &notes, Durable::ByTheSystem).await;
         }
         let done = self.change(&changes, Durable::ByTheSystem).await?;
-        if let Some(note) = note
-            && done.iter().all(|done| *done)
-        {
-            self.change(&[note], Durable::ByTheSystem).await?;
+        if !notes.is_empty() && done.iter().all(|done| *done) {
+            self.change(&notes, Durable::ByTheSystem).await?;
         }
         Ok(done)
     }
@@ -178,7 +175,7 @@ impl Store {
         durable: Durable,
     ) -> Result<Vec<bool>, StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.write(changes, None, durable).await,
+            Backend::Embedded(embedded) => embedded.write(changes, &[], durable).await,
             Backend::Redis { remote, .. } => remote.write(changes).await,
             #[cfg(test)]
             Backend::Scripted(remote) => remote.write(changes).await,

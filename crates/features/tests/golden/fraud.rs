@@ -105,7 +105,7 @@ async fn count(store: &Store, view: &WindowView, key: &StateKey, event: &feature
         bytes: state.encode(expected + 1),
         expires_in: None,
     };
-    assert_eq!(store.swap_states(&[write], None).await.unwrap(), [true]);
+    assert_eq!(store.swap_states(&[write], &[]).await.unwrap(), [true]);
 }
 
 #[tokio::test]

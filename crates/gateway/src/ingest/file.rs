@@ -297,7 +297,7 @@ impl Reading<Input> {
                 break;
             }
         }
-        batch.note = self.note()?;
+        batch.notes.extend(self.note()?);
         Ok((batch, more))
     }
 

@@ -165,7 +165,7 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Post>) {
 async fn write_batch(writer: &mut Writer, events: &[Sourced]) -> Result<Vec<Applied>, StoreError> {
     let until = Instant::now() + PATIENCE;
     let written = async {
-        let outcomes = writer.write(events, None, Some(until)).await?;
+        let outcomes = writer.write(events, &[], Some(until)).await?;
         // The sender forgets them once it is answered.
         writer.store().sync().await?;
         Ok(outcomes)

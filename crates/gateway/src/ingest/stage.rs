@@ -25,8 +25,8 @@ pub(crate) struct Batch {
     pub(crate) letters: Vec<Letter>,
     /// Of topics: how far this goes.
     pub(crate) positions: Vec<Position>,
-    /// Of a file: how far this goes.
-    pub(crate) note: Option<Note>,
+    /// Of files: how far this goes, the last one last.
+    pub(crate) notes: Vec<Note>,
 }
 
 /// How far a file has been worked off, as the store keeps it.
@@ -89,13 +89,14 @@ impl Stage {
             meters::dead_letter(letter.poison.kind);
         }
         self.observed.dead(batch.letters.len());
-        let note = batch.note.as_ref().map(|note| (&*note.name, &*note.bytes));
-        let written = self.writer.write(&batch.events, note, None).await;
+        let notes = batch.notes.iter().map(|note| (&*note.name, &*note.bytes));
+        let notes: Vec<(&str, &[u8])> = notes.collect();
+        let written = self.writer.write(&batch.events, &notes, None).await;
         let outcomes = written.map_err(|error| Failure(error.to_string()))?;
         let typed = batch.events.iter().map(|sourced| &sourced.typed);
         meters::events(typed.zip(outcomes.iter().copied()));
         self.observed.applied(&outcomes);
-        if let Some(note) = &batch.note {
+        if let Some(note) = batch.notes.last() {
             self.observed.done_bytes(note.done_bytes);
         }
         Ok(())
@@ -108,6 +109,9 @@ impl Batch {
         self.letters.extend(more.letters);
         // Later positions of a partition come later, and win.
         self.positions.extend(more.positions);
-        self.note = more.note.or(self.note.take());
+        for note in more.notes {
+            self.notes.retain(|earlier| earlier.name != note.name);
+            self.notes.push(note);
+        }
     }
 }

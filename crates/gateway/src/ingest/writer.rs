@@ -101,7 +101,7 @@ impl Writer {
         &self.store
     }
 
-    /// Applies events in their order and writes all states that they change, and then the note.
+    /// Applies events in their order and writes all states that they change, and then the notes.
     /// Returns when the store has them: what became of each event. A store that is down is waited for,
     /// until `until` if there is one.
     ///
@@ -111,14 +111,14 @@ impl Writer {
     pub(crate) async fn write(
         &mut self,
         events: &[Sourced],
-        note: Option<(&str, &[u8])>,
+        notes: &[(&str, &[u8])],
         until: Option<Instant>,
     ) -> Result<Vec<Applied>, StoreError> {
         let mut open = group(&self.catalog, events);
         let mut done: Vec<Group> = Vec::with_capacity(open.len());
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.attempt(&mut open, &mut done, events, note).await {
+            match self.attempt(&mut open, &mut done, events, notes).await {
                 Ok(()) if open.is_empty() => break,
                 Ok(()) => self.conflicts.increment(open.len() as u64),
                 Err(error @ StoreError::Broken { .. }) => {
@@ -154,7 +154,7 @@ impl Writer {
         open: &mut Vec<Group>,
         done: &mut Vec<Group>,
         events: &[Sourced],
-        note: Option<(&str, &[u8])>,
+        notes: &[(&str, &[u8])],
     ) -> Result<(), StoreError> {
         let mut held = self.load(open).await?;
         let mut writes = Vec::with_capacity(open.len());
@@ -176,12 +176,9 @@ impl Writer {
             writing.push((place, revision));
         }
         let started = Instant::now();
-        let swapped = match (writes.is_empty(), note) {
-            (false, note) => self.store.swap_states(&writes, note).await,
-            (true, Some((name, bytes))) => {
-                self.store.write_note(name, bytes).await.map(|()| vec![])
-            }
-            (true, None) => Ok(vec![]),
+        let swapped = match (writes.is_empty(), notes.is_empty()) {
+            (true, true) => Ok(vec![]),
+            _ => self.store.swap_states(&writes, notes).await,
         };
         self.write_seconds.record(started.elapsed().as_secs_f64());
         let swapped = swapped.inspect_err(|_| {

@@ -222,3 +222,33 @@ async fn a_file_that_ends_inside_an_event_is_read_up_to_it_and_the_rest_later() 
         assert_eq!(now, undisturbed(&text, start).await, "{format}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_small_files_none_is_read_twice() {
+    let start = world::start();
+    let setup = setup();
+    let mut words = vec!["ingest".to_owned()];
+    for number in 0..100 {
+        // Without an id, so that nothing but the files' notes tells that they were read.
+        let mut event = payment(number, start);
+        event.as_object_mut().unwrap().remove("id");
+        event["card_id"] = "c1".into();
+        event["store_id"] = "s1".into();
+        let file = write(
+            setup.folder(),
+            &format!("{number}.jsonl"),
+            &event.to_string(),
+        );
+        words.extend(["--file".to_owned(), format!("{}=payment", file.display())]);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for said in ["100 events", "0 events"] {
+        let run = setup.run(&words).await;
+        assert!(
+            run.status.success() && run.said.contains(said),
+            "{said}: {}",
+            run.said
+        );
+    }
+    assert_eq!(total(&values(&store_url(&setup), start).await), 100);
+}

@@ -58,7 +58,7 @@ impl World {
         let origin = (source, position);
         let typed = typed.unwrap();
         let events = [Sourced { typed, origin }];
-        let outcomes = writer.write(&events, None, None).await.unwrap();
+        let outcomes = writer.write(&events, &[], None).await.unwrap();
         assert_eq!(outcomes, [Applied::Counted]);
     }
 
@@ -85,7 +85,7 @@ impl World {
             expires_in: None,
         };
         assert_eq!(
-            self.store.swap_states(&[write], None).await.unwrap(),
+            self.store.swap_states(&[write], &[]).await.unwrap(),
             [true]
         );
     }
