@@ -84,6 +84,7 @@ pub async fn run(config: &Config, job: Job, report: &mut Report) -> Result<Strin
         writer: Writer::new(store.clone(), types.shared_catalog(), HELD_BYTES),
         letters: dead_letters(config, job.dead_letters)?,
         observed: Arc::clone(&observed),
+        told_replayed: false,
     };
     let (batches, waiting) = mpsc::channel(WAITING);
     let (acks, acknowledged) = mpsc::unbounded_channel();

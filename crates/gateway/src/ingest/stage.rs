@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker::Position;
+use features::windows::Applied;
 use tokio::sync::mpsc;
 
 use super::{
@@ -51,6 +52,8 @@ pub(crate) struct Stage {
     pub(crate) writer: Writer,
     pub(crate) letters: DeadLetters,
     pub(crate) observed: Arc<Observed>,
+    /// Events of topics had been counted before, and that was said.
+    pub(crate) told_replayed: bool,
 }
 
 impl Stage {
@@ -96,10 +99,30 @@ impl Stage {
         let typed = batch.events.iter().map(|sourced| &sourced.typed);
         meters::events(typed.zip(outcomes.iter().copied()));
         self.observed.applied(&outcomes);
+        self.tell_replayed(&outcomes, &batch.positions);
         if let Some(note) = batch.notes.last() {
             self.observed.done_bytes(note.done_bytes);
         }
         Ok(())
+    }
+
+    /// The group had not committed these, and yet they were counted: by a process that did not live to
+    /// commit them, or, as far as offsets tell, of another topic.
+    fn tell_replayed(&mut self, outcomes: &[Applied], positions: &[Position]) {
+        let replayed = outcomes.iter().filter(|one| **one == Applied::Replayed);
+        let replayed = replayed.count();
+        if replayed == 0 || self.told_replayed {
+            return;
+        }
+        let Some(position) = positions.first() else {
+            return;
+        };
+        self.told_replayed = true;
+        tracing::warn!(
+            topic = &*position.partition.topic,
+            replayed,
+            "events at offsets that had been counted before are left out: so it is after a process was killed, or a group was set back. If the topic was deleted and made again, these are new events, which are lost until its offsets are beyond the old ones: give it another name"
+        );
     }
 }
 

@@ -188,3 +188,30 @@ async fn members_share_a_topic_and_one_that_is_killed_is_replaced() {
     world::terminate(&second);
     world::ended_well(second, &setup).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_topic_that_was_made_again_are_not_left_out_silently() {
+    let start = world::start();
+    let (mut kafka, redis) = (Kafka::start(), Redis::start());
+    send(&producer(&kafka.brokers()), 0..200, start).await;
+    let setup = setup()
+        .config(CONFIG)
+        .flag("kafka", kafka.brokers())
+        .flag("store", redis.url());
+    let child = ingest(&setup, free_port());
+    until_total(&redis.url(), start, 200, &setup).await;
+    world::terminate(&child);
+    world::ended_well(child, &setup).await;
+    assert!(!setup.said().contains("made again"), "{}", setup.said());
+
+    // It forgets its topics and its groups.
+    kafka.restart();
+    send(&producer(&kafka.brokers()), 0..200, start).await;
+    let child = ingest(&setup, free_port());
+    eventually("it is told", async || {
+        setup.said().contains("made again").then_some(())
+    })
+    .await;
+    world::terminate(&child);
+    world::ended_well(child, &setup).await;
+}
