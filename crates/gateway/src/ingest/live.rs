@@ -23,7 +23,7 @@ use super::{
 const WAITING: usize = 64;
 /// Events written together, at most: what waits is joined up to it.
 const MAX_EVENTS: usize = 4000;
-/// How long a request waits for a store that is down.
+/// How long a request waits in all: for those before it, and for a store that is down.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// States held in memory between requests, in bytes.
 const HELD_BYTES: u64 = 32 << 20;
@@ -73,6 +73,8 @@ pub enum Unwritten {
 #[derive(Debug)]
 struct Post {
     events: Vec<Typed>,
+    /// Who asked is answered by then, whatever becomes of the events.
+    until: Instant,
     done: oneshot::Sender<Result<Vec<Applied>, String>>,
 }
 
@@ -91,20 +93,26 @@ impl Live {
         &self.types
     }
 
-    /// Writes events, in their order. On return the store has them.
+    /// Writes events, in their order. On return the store has them, or a moment has passed.
     ///
     /// # Errors
-    /// Too many wait, or the store is down.
+    /// Too many wait, or the store is down or slow.
     pub(crate) async fn post(&self, events: Vec<Typed>) -> Result<Posted, Unwritten> {
         if events.is_empty() {
             return Ok(Posted::default());
         }
         let (done, written) = oneshot::channel();
-        let post = Post { events, done };
+        let until = Instant::now() + PATIENCE;
+        let post = Post {
+            events,
+            until,
+            done,
+        };
         self.posts.try_send(post).map_err(|_| Unwritten::Full)?;
-        let outcomes = match written.await {
-            Ok(outcomes) => outcomes.map_err(Unwritten::Store)?,
-            Err(_) => return Err(Unwritten::Store("the gateway is stopping".into())),
+        let outcomes = match timeout_at(until, written).await {
+            Ok(Ok(outcomes)) => outcomes.map_err(Unwritten::Store)?,
+            Ok(Err(_)) => return Err(Unwritten::Store("the gateway is stopping".into())),
+            Err(_) => return Err(Unwritten::Store(silent().to_string())),
         };
         let mut posted = Posted::default();
         for outcome in outcomes {
@@ -132,6 +140,12 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Post>) {
             count += more.events.len();
             posts.push(more);
         }
+        // Who waited too long has been told so, and may have sent the events elsewhere.
+        let now = Instant::now();
+        posts.retain(|post| post.until > now && !post.done.is_closed());
+        let Some(until) = posts.iter().map(|post| post.until).max() else {
+            continue;
+        };
         let mut events = Vec::with_capacity(count);
         let mut asking = Vec::with_capacity(posts.len());
         for post in posts {
@@ -142,7 +156,7 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Post>) {
                 Sourced { typed, origin }
             }));
         }
-        let written = write_batch(&mut writer, &events).await;
+        let written = write_batch(&mut writer, &events, until).await;
         let mut outcomes = match &written {
             Ok(outcomes) => &outcomes[..],
             Err(_) => &[],
@@ -162,19 +176,91 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Post>) {
     }
 }
 
-async fn write_batch(writer: &mut Writer, events: &[Sourced]) -> Result<Vec<Applied>, StoreError> {
-    let until = Instant::now() + PATIENCE;
+async fn write_batch(
+    writer: &mut Writer,
+    events: &[Sourced],
+    until: Instant,
+) -> Result<Vec<Applied>, StoreError> {
     let written = async {
         let outcomes = writer.write(events, &[], Some(until)).await?;
         // The sender forgets them once it is answered.
         writer.store().sync().await?;
         Ok(outcomes)
     };
-    let silent = |_| StoreError::Unavailable {
-        why: "no answer in time".into(),
-    };
-    let outcomes = timeout_at(until, written).await.map_err(silent)??;
+    let outcomes = timeout_at(until, written).await.map_err(|_| silent())??;
     let typed = events.iter().map(|sourced| &sourced.typed);
     meters::events(typed.zip(outcomes.iter().copied()));
     Ok(outcomes)
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable {
+        why: "no answer in time".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        time::{SystemTime, UNIX_EPOCH},
+    };
+
+    use features::Catalog;
+    use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+
+    use super::*;
+    use crate::ingest::types::Format;
+
+    const FEATURES: &str = r#"
+[entities]
+card_id = "string"
+[events.payment]
+time = "timestamp"
+[events.payment.fields]
+card_id = "string"
+[views.velocity]
+entity = "card_id"
+events = "payment"
+ttl = "90d"
+[views.velocity.features]
+count_7d = { dtype = "float32", default = 0.0, aggregate = "count", window = "7d" }
+"#;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_posts_to_a_silent_store_is_answered_in_time_however_many_wait() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", silent.local_addr().unwrap());
+        let types = Types::new(Arc::new(Catalog::parse(FEATURES).unwrap()));
+        let live = Live::start(types, Store::open(&url).unwrap());
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let mut posts = JoinSet::new();
+        for number in 0..12 {
+            let payload = format!(
+                r#"{{"type": "payment", "timestamp": {}, "card_id": "c{number}"}}"#,
+                seconds.as_secs()
+            );
+            let now = SystemTime::now();
+            let types = live.types();
+            let typed = types
+                .read(Format::Json, payload.as_bytes(), None, now)
+                .unwrap();
+            let live = live.clone();
+            posts.spawn(async move {
+                let posted = Instant::now();
+                let refused = live.post(vec![typed]).await.unwrap_err();
+                assert!(matches!(refused, Unwritten::Store(_)), "{refused}");
+                posted.elapsed()
+            });
+            // So that they are not written together.
+            sleep(Duration::from_millis(300)).await;
+        }
+        while let Some(waited) = posts.join_next().await {
+            let waited = waited.unwrap();
+            assert!(
+                waited <= PATIENCE + Duration::from_millis(2),
+                "one waited for {waited:?}"
+            );
+        }
+    }
 }
