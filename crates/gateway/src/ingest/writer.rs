@@ -25,6 +25,11 @@ const KEPT_STALE: Duration = Duration::from_secs(86_400);
 /// The pause after a failure, doubled each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// So many refusals in a row do not pass by themselves: a user that may not write, a key of another
+/// type.
+const REFUSALS: u32 = 5;
+/// Events applied in one go; then others have their turn.
+const TURN: usize = 256;
 /// What a state takes in memory, as a multiple of its bytes in the store, roughly.
 const IN_MEMORY: u64 = 3;
 
@@ -75,8 +80,6 @@ struct Group {
     events: Vec<u32>,
     /// What became of each.
     applied: Vec<Applied>,
-    /// A write of this group failed, and may have been made all the same.
-    unsure: bool,
 }
 
 impl Writer {
@@ -103,11 +106,11 @@ impl Writer {
 
     /// Applies events in their order and writes all states that they change, and then the notes.
     /// Returns when the store has them: what became of each event. A store that is down is waited for,
-    /// until `until` if there is one.
+    /// until `until` if there is one; one that refuses is asked a few times.
     ///
     /// # Errors
-    /// The store was still down at `until`, or is broken until it is opened again. Any of the events
-    /// may have been counted.
+    /// The store was still down at `until`, refuses, or is broken until it is opened again. Any of the
+    /// events may have been counted.
     pub(crate) async fn write(
         &mut self,
         events: &[Sourced],
@@ -117,6 +120,7 @@ impl Writer {
         let mut open = group(&self.catalog, events);
         let mut done: Vec<Group> = Vec::with_capacity(open.len());
         let mut pause = FIRST_PAUSE;
+        let mut refusals = 0;
         loop {
             match self.attempt(&mut open, &mut done, events, notes).await {
                 Ok(()) if open.is_empty() => break,
@@ -129,7 +133,14 @@ impl Writer {
                     return Err(error);
                 }
                 Err(error) => {
-                    if !self.down {
+                    refusals = match error {
+                        StoreError::Unavailable { .. } => 0,
+                        _ => refusals + 1,
+                    };
+                    if refusals == REFUSALS {
+                        return Err(error);
+                    }
+                    if !self.down && refusals == 0 {
                         self.down = true;
                         tracing::warn!("{error}; waiting for it, nothing is lost");
                     }
@@ -159,7 +170,13 @@ impl Writer {
         let mut held = self.load(open).await?;
         let mut writes = Vec::with_capacity(open.len());
         let mut writing = Vec::with_capacity(open.len());
+        let mut turn = 0;
         for (place, (group, held)) in open.iter_mut().zip(&mut held).enumerate() {
+            turn += group.events.len();
+            if turn > TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
             if !group.apply(&mut held.state, events) {
                 // All of it was written before.
                 continue;
@@ -181,23 +198,18 @@ impl Writer {
             _ => self.store.swap_states(&writes, notes).await,
         };
         self.write_seconds.record(started.elapsed().as_secs_f64());
-        let swapped = swapped.inspect_err(|_| {
-            for (place, _) in &writing {
-                open[*place].unsure = true;
-            }
-        })?;
+        let swapped = swapped?;
         let mut written = vec![true; open.len()];
         for ((place, revision), swapped) in writing.into_iter().zip(swapped) {
             held[place].revision = revision;
             written[place] = swapped;
         }
         let groups = std::mem::take(open).into_iter().zip(held).zip(written);
-        for ((mut group, held), written) in groups {
+        for ((group, held), written) in groups {
             if written {
                 self.held.insert(group.key.clone(), held);
                 done.push(group);
             } else {
-                group.unsure = false;
                 open.push(group);
             }
         }
@@ -262,8 +274,9 @@ impl Group {
             changed |= applied != Applied::Replayed;
             match self.applied.get_mut(i) {
                 None => self.applied.push(applied),
-                // Replayed because an earlier attempt was written after all: what that said counts.
-                Some(_) if applied == Applied::Replayed && self.unsure => {}
+                // Replayed because an earlier attempt was written after all, which may show only
+                // after others have failed: what the earlier one said counts.
+                Some(_) if applied == Applied::Replayed => {}
                 Some(earlier) => *earlier = applied,
             }
         }
@@ -289,7 +302,6 @@ fn group(catalog: &Catalog, events: &[Sourced]) -> Vec<Group> {
                     view: view.clone(),
                     events: Vec::with_capacity(1),
                     applied: Vec::with_capacity(1),
-                    unsure: false,
                 });
                 groups.len() - 1
             });

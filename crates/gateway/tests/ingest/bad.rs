@@ -4,7 +4,7 @@ use std::fs;
 
 use broker::{Consumer, Delivery, Options, Producer, Start, Subscription};
 use serde_json::{Value, json};
-use testkit::{Kafka, KafkaCluster};
+use testkit::{Kafka, KafkaCluster, Redis};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -266,4 +266,46 @@ async fn poison_in_a_topic_goes_to_a_topic_with_its_reason() {
         (total(&values(&store_url(&setup), start).await) == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_is_told_and_not_waited_for() {
+    let start = world::start();
+    let redis = Redis::start();
+    let grant = "ACL SETUSER reader on >secret ~* +mget +hmget +ping";
+    redis.cli(&grant.split(' ').collect::<Vec<_>>());
+    let url = format!("redis://reader:secret@127.0.0.1:{}", redis.port());
+    let setup = setup().flag("store", url);
+    let file = write(setup.folder(), "events.jsonl", &lines(0..50, start));
+    let source = format!("{}=payment", file.display());
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(!run.status.success(), "{}", run.said);
+    assert!(
+        run.said.contains("refused") && run.said.contains("ACL SETUSER"),
+        "{}",
+        run.said
+    );
+
+    // A key that somebody else uses for something else.
+    let setup = setup.flag("store", redis.url());
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    let occupy = "local key = redis.call('KEYS', 'gavel:1:velocity:*')[9]
+        redis.call('FLUSHALL')
+        redis.call('LPUSH', key, 'x')";
+    redis.cli(&["EVAL", occupy, "0"]);
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(
+        !run.status.success() && run.said.contains("WRONGTYPE"),
+        "{}",
+        run.said
+    );
+    // What was written of it before that is not counted again.
+    let vacate = "for _, key in ipairs(redis.call('KEYS', 'gavel:1:*')) do
+        if redis.call('TYPE', key).ok == 'list' then redis.call('DEL', key) end
+    end";
+    redis.cli(&["EVAL", vacate, "0"]);
+    let run = setup.run(&["ingest", "--file", &source]).await;
+    assert!(run.status.success(), "{}", run.said);
+    assert_eq!(total(&values(&redis.url(), start).await), 50);
 }

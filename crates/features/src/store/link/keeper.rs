@@ -97,9 +97,6 @@ async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, WireError>>,
 ) -> Result<T, WireError> {
-    let late = |_| WireError {
-        why: format!("no answer within {limit:?}"),
-        broken: true,
-    };
+    let late = |_| WireError::broken(format!("no answer within {limit:?}"));
     timeout(limit, work).await.map_err(late)?
 }

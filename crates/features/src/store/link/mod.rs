@@ -63,6 +63,19 @@ pub(super) struct WireError {
     pub(super) why: String,
     /// The connection is of no use any more; another one may be.
     pub(super) broken: bool,
+    /// The server said that it will not do this, now or later.
+    pub(super) refused: bool,
+}
+
+impl WireError {
+    /// The connection is of no use any more.
+    pub(super) fn broken(why: String) -> Self {
+        Self {
+            why,
+            broken: true,
+            refused: false,
+        }
+    }
 }
 
 /// Why a read brought nothing.
@@ -212,7 +225,10 @@ impl<D: Dial> Link<D> {
                         return Err(unavailable(error.why));
                     }
                 }
-                Ok(Err(error)) => return Err(StoreError::Write { why: error.why }),
+                Ok(Err(error)) if error.refused => {
+                    return Err(StoreError::Write { why: error.why });
+                }
+                Ok(Err(error)) => return Err(unavailable(error.why)),
                 Err(_) => return Err(unavailable(format!("no answer within {WRITE_ANSWER:?}"))),
             }
         }

@@ -94,11 +94,9 @@ impl Script {
             Mood::Refuse => Err(WireError {
                 why: "refused".to_owned(),
                 broken: false,
+                refused: true,
             }),
-            Mood::Close | Mood::CloseOnce => Err(WireError {
-                why: "closed".to_owned(),
-                broken: true,
-            }),
+            Mood::Close | Mood::CloseOnce => Err(WireError::broken("closed".to_owned())),
             Mood::Hang => std::future::pending().await,
         }
     }

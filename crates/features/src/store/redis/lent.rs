@@ -37,7 +37,7 @@ impl Wire for Lent {
             return Ok(reply);
         }
         let why = "the answer does not fit the question".to_owned();
-        Err(WireError { why, broken: true })
+        Err(WireError::broken(why))
     }
 
     /// Asks for a key that is never written, as the requests' user and in their way: an answer to a
@@ -118,7 +118,7 @@ impl Lent {
             return Ok(done);
         }
         let why = format!("{} answers came for {} keys", done.len(), changes.len());
-        Err(WireError { why, broken: true })
+        Err(WireError::broken(why))
     }
 
     async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
@@ -138,6 +138,11 @@ impl Lent {
             // A cluster's connection replaces the broken ones within by itself.
             broken: matches!(self, Lent::Server { .. })
                 && (demoted || error.is_unrecoverable_error()),
+            // Not: a server that loads its data, that has no room, whose cluster is moving.
+            refused: matches!(
+                error.code(),
+                Some("ERR" | "NOPERM" | "NOAUTH" | "WRONGPASS" | "WRONGTYPE")
+            ),
             why: explain(error),
         }
     }

@@ -140,5 +140,5 @@ fn not_lent(error: PoolError) -> WireError {
         PoolError::Timeout(_) => "the connection was not made in time".to_owned(),
         error => error.to_string(),
     };
-    WireError { why, broken: true }
+    WireError::broken(why)
 }

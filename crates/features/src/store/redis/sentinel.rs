@@ -129,5 +129,5 @@ async fn check_role(connection: &mut deadpool_redis::Connection) -> Result<(), W
 }
 
 fn broken(why: String) -> WireError {
-    WireError { why, broken: true }
+    WireError::broken(why)
 }

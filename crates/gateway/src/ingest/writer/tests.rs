@@ -1,6 +1,6 @@
-//! Writers of one store, side by side.
+//! Writers of one store, side by side; and what each says of its events.
 
-use std::time::UNIX_EPOCH;
+use std::{future::Future as _, pin::pin, time::UNIX_EPOCH};
 
 use features::windows::evaluate;
 
@@ -11,6 +11,7 @@ const FEATURES: &str = r#"
 [entities]
 card_id = "string"
 [events.payment]
+id = "id"
 time = "timestamp"
 [events.payment.fields]
 card_id = "string"
@@ -84,10 +85,7 @@ impl World {
             bytes: earlier,
             expires_in: None,
         };
-        assert_eq!(
-            self.store.swap_states(&[write], &[]).await.unwrap(),
-            [true]
-        );
+        assert_eq!(self.store.swap_states(&[write], &[]).await.unwrap(), [true]);
     }
 }
 
@@ -103,4 +101,53 @@ async fn what_was_written_after_a_failover_is_not_taken_for_what_it_lost() {
     // It still holds the state with the 10, of which nobody else knows.
     world.pay(&mut one, 1000.0, 1, 3).await;
     assert_eq!(world.sum().await, 1101.0);
+}
+
+/// A payment of each card, in this order; the card is its id.
+fn payments(catalog: &Arc<Catalog>, cards: impl Iterator<Item = usize>) -> Vec<Sourced> {
+    let types = Types::new(Arc::clone(catalog));
+    let now = UNIX_EPOCH + Duration::from_secs(TIME);
+    let event = |(position, card)| {
+        let payload = format!(
+            r#"{{"type":"payment","id":"{card}","timestamp":{TIME},"card_id":"c{card}","amount":1}}"#
+        );
+        let typed = types.read(Format::Json, payload.as_bytes(), None, now);
+        Sourced {
+            typed: typed.unwrap(),
+            origin: (1, position as i64),
+        }
+    };
+    cards.enumerate().map(event).collect()
+}
+
+#[test]
+fn what_an_event_was_is_told_also_when_its_write_was_made_without_our_knowing() {
+    let catalog = Arc::new(Catalog::parse(FEATURES).unwrap());
+    // The same payment twice.
+    let events = payments(&catalog, [7, 7].into_iter());
+    let mut groups = group(&catalog, &events);
+    let new = State::new(&groups[0].view);
+    let mut written = new.clone();
+    // Nobody knows that the first write was made; the second finds nothing, and is refused; the third
+    // finds what the first wrote.
+    groups[0].apply(&mut written, &events);
+    groups[0].apply(&mut new.clone(), &events);
+    groups[0].apply(&mut written, &events);
+    let told = outcomes(events.len(), &groups);
+    assert_eq!(told, [Applied::Counted, Applied::Duplicate]);
+}
+
+#[tokio::test]
+async fn a_long_write_gives_others_their_turn() {
+    let world = World::new();
+    let mut writer = world.writer();
+    let events = payments(&world.catalog, 0..5000);
+    let mut turns = 0;
+    let mut writing = pin!(writer.write(&events, &[], None));
+    let written = std::future::poll_fn(|context| {
+        turns += 1;
+        writing.as_mut().poll(context)
+    });
+    assert_eq!(written.await.unwrap().len(), 5000);
+    assert!(turns > 5000 / (2 * TURN), "{turns}");
 }
