@@ -13,11 +13,12 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::catalog::Source;
+use crate::catalog::{Source, View};
 use crate::feature_row::{Cell, FeatureRow, StoreOutcome};
 use crate::plan::{Layout, Plan, ViewColumns};
 use crate::row::{Field, Unreadable, decode, micros_since_epoch};
 use crate::schema::RequestRow;
+use crate::state_header;
 use crate::store::Store;
 use crate::value::Value;
 use crate::windows;
@@ -85,6 +86,8 @@ impl FeatureRow {
             Source::Packed => decode(view, bytes, |feature, field| {
                 take(feature, field.map(Field::to_value));
             }),
+            // What one store deletes, another keeps for ever: to a decision both are the same.
+            Source::Windows(_) if is_forgotten(view, bytes, now) => return,
             Source::Windows(program) => windows::read(program, bytes, now, take),
             // Taken field by field: see `take_hash` and `take_feast`.
             Source::Hash(_) | Source::Feast(_) => return,
@@ -133,6 +136,13 @@ impl FeatureRow {
             }
         }
     }
+}
+
+/// Whether a state's newest event is so long ago that a store may have deleted it.
+fn is_forgotten(view: &View, bytes: &[u8], now: i64) -> bool {
+    let age = state_header::event_time(bytes).map(|newest| now.saturating_sub(newest));
+    age.zip(windows::kept_for_us(view))
+        .is_some_and(|(age, kept)| age > kept)
 }
 
 fn warn(view: &str, why: Unreadable) {

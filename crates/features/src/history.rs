@@ -295,6 +295,10 @@ mod tests {
         assert!(history.concerns("payment", &again) && !history.concerns("payment", &elsewhere));
         assert_eq!(history.apply("payment", &elsewhere), Outcome::Elsewhere);
         assert_eq!(seen(&history, 1_000 + 7_200), [0.0, 0.0, 7.0]);
+        // A day after its longest window a card is forgotten, as by a store that deletes it.
+        let forgotten = 1_000 + 3_600 + 86_400;
+        assert_eq!(seen(&history, forgotten), [0.0, 0.0, 7.0]);
+        assert_eq!(seen(&history, forgotten + 1), [-1.0, -1.0, 7.0]);
         // Nobody was to ask about this card.
         let unexpected = history.see(&other, 1_200_000_000);
         assert_eq!(unexpected.missing().count(), 2);

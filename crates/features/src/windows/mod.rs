@@ -50,6 +50,9 @@ use crate::events::Event;
 pub use crate::row::Unreadable;
 use crate::value::Value;
 
+/// A day, in microseconds: how much longer than its ttl an entity's state is remembered.
+const KEPT_STALE_US: i64 = 86_400_000_000;
+
 /// A view that is made from events. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowView {
@@ -78,6 +81,13 @@ impl WindowView {
     pub fn ttl(&self) -> Option<Duration> {
         let micros = self.view.ttl_micros?;
         Some(Duration::from_micros(micros.unsigned_abs()))
+    }
+
+    /// How long after its newest event an entity is remembered: a day longer than its values are
+    /// fresh, so that what is stale can be seen. From then on its values are missing, whether or not
+    /// the store has deleted them. `None` for forever.
+    pub fn kept_for(&self) -> Option<Duration> {
+        kept_for_us(&self.view).map(|micros| Duration::from_micros(micros.unsigned_abs()))
     }
 
     /// The names of its features, in the order of the indices that [`evaluate`] hands out.
@@ -119,4 +129,9 @@ impl WindowView {
             .collect();
         names.join(" and ")
     }
+}
+
+/// [`WindowView::kept_for`], in microseconds.
+pub(crate) fn kept_for_us(view: &View) -> Option<i64> {
+    view.ttl_micros.map(|ttl| ttl.saturating_add(KEPT_STALE_US))
 }

@@ -20,8 +20,6 @@ use tokio::time::Instant;
 
 use super::{meters, types::Typed};
 
-/// How long the store remembers an entity beyond the time at which its values are stale.
-const KEPT_STALE: Duration = Duration::from_secs(86_400);
 /// The pause after a failure, doubled each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -188,7 +186,7 @@ impl Writer {
                 key: group.key.clone(),
                 expected: held.revision,
                 bytes,
-                expires_in: group.view.ttl().map(|ttl| ttl + KEPT_STALE),
+                expires_in: group.view.kept_for(),
             });
             writing.push((place, revision));
         }
