@@ -97,7 +97,8 @@ pub(crate) fn adopt(directory: &Path) -> io::Result<()> {
             continue;
         };
         if file.try_lock().is_ok() {
-            fs::rename(&segment.path, segment.path.with_extension(""))?;
+            let closed = fs::rename(&segment.path, segment.path.with_extension(""));
+            unless_gone(closed)?;
         }
     }
     Ok(())
@@ -112,9 +113,33 @@ pub(crate) fn trim(directory: &Path, max_bytes: u64) -> io::Result<u64> {
         if total <= max_bytes {
             break;
         }
-        fs::remove_file(&segment.path)?;
+        let removed = unless_gone(fs::remove_file(&segment.path))?;
         total -= segment.bytes;
-        deleted += 1;
+        deleted += u64::from(removed);
     }
     Ok(deleted)
+}
+
+/// Whether something was done to a file that another writer of the folder may have moved first.
+fn unless_gone(done: io::Result<()>) -> io::Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_has_moved_first_is_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.decisions");
+        std::fs::write(&file, "").unwrap();
+        assert!(unless_gone(fs::remove_file(&file)).unwrap());
+        assert!(!unless_gone(fs::remove_file(&file)).unwrap());
+        assert!(unless_gone(fs::remove_file(folder.path())).is_err());
+    }
 }

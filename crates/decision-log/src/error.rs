@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::writer::Written;
+
 /// Why a log cannot be written at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -18,12 +20,14 @@ pub enum OpenError {
     Compressor(io::Error),
 }
 
-/// Why records were not written. They are lost.
+/// What went wrong when records were written, or a segment was closed.
 #[derive(Debug, thiserror::Error)]
-#[error("{records} records of the decision log were not written to {}: {source}", path.display())]
+#[error("the decision log cannot be written to {}: {source}; records lost: {records}", path.display())]
 pub struct WriteError {
-    /// How many.
+    /// Records that were not written and are lost.
     pub records: u64,
+    /// What the same call has written all the same.
+    pub written: Written,
     /// Where to.
     pub path: PathBuf,
     /// What the system says.

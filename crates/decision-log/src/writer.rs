@@ -138,13 +138,13 @@ impl LogWriter {
     /// Writes what has been taken, and closes the segment if it is full or old.
     ///
     /// # Errors
-    /// The records are not on disk and are lost; the segment is as it was before. The next call may
-    /// succeed.
+    /// The records are not on disk and are lost, and the segment is as it was before; or they are, and
+    /// the segment cannot be closed or old ones not be deleted. The next call may succeed.
     pub fn write(&mut self, now_us: i64) -> Result<Written, WriteError> {
         let mut written = self.write_batch(now_us)?;
         if self.is_over(now_us) {
-            self.close_segment()?;
-            written.deleted = self.trim()?;
+            let trimmed = self.close_segment().and_then(|()| self.trim());
+            written.deleted = trimmed.map_err(|error| WriteError { written, ..error })?;
         }
         Ok(written)
     }
@@ -155,8 +155,13 @@ impl LogWriter {
     /// As [`Self::write`].
     pub fn close(&mut self, now_us: i64) -> Result<Written, WriteError> {
         let written = self.write_batch(now_us);
-        self.close_segment()?;
-        written
+        let closed = self.close_segment();
+        // Records that were lost are told first.
+        let written = written?;
+        match closed {
+            Ok(()) => Ok(written),
+            Err(error) => Err(WriteError { written, ..error }),
+        }
     }
 
     fn write_batch(&mut self, now_us: i64) -> Result<Written, WriteError> {
@@ -166,12 +171,14 @@ impl LogWriter {
         }
         let failed = |path: &Path, source| WriteError {
             records,
+            written: Written::default(),
             path: path.to_owned(),
             source,
         };
         let block = self.batch.take_block();
         let block = block.map_err(|source| failed(&self.options.directory, source))?;
-        let segment = match self.open.take() {
+        // Into a file that was deleted, records would be written for nobody.
+        let segment = match self.open.take().filter(OpenSegment::is_there) {
             Some(open) => Ok(open),
             None => OpenSegment::begin(&self.options.directory, now_us),
         };
@@ -205,6 +212,7 @@ impl LogWriter {
         let path = segment.closed.clone();
         segment.close().map_err(|source| WriteError {
             records: 0,
+            written: Written::default(),
             path,
             source,
         })
@@ -215,6 +223,7 @@ impl LogWriter {
         let trimmed = directory::trim(directory, self.options.max_bytes);
         trimmed.map_err(|source| WriteError {
             records: 0,
+            written: Written::default(),
             path: directory.clone(),
             source,
         })
@@ -245,6 +254,13 @@ impl OpenSegment {
             return Err(error);
         }
         Ok(segment)
+    }
+
+    /// Whether its file still has its name. What cannot be told may be there.
+    fn is_there(&self) -> bool {
+        directory::open_name(&self.closed)
+            .try_exists()
+            .unwrap_or(true)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

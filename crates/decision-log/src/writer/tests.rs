@@ -190,6 +190,44 @@ fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
 }
 
 #[test]
+fn a_folder_that_is_deleted_under_its_writer_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("log");
+    let mut writer = LogWriter::new(options(&directory)).unwrap();
+    let records = records(2);
+    writer.push(&records[0], NOW);
+    writer.write(NOW).unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+    writer.push(&records[1], NOW);
+    assert_eq!(writer.write(NOW).unwrap().records, 1);
+    let back = read(&directory);
+    assert_eq!(back.len(), 1, "what is counted as written is there");
+    assert_same(&back[0], &records[1]);
+}
+
+#[test]
+fn what_was_written_is_told_though_the_segment_cannot_be_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = records(2);
+    let closing: [fn(&mut LogWriter) -> Result<Written, WriteError>; 2] = [
+        |writer| writer.write(NOW + 3600 * SECOND),
+        |writer| writer.close(NOW),
+    ];
+    for close in closing {
+        let mut writer = LogWriter::new(options(folder.path())).unwrap();
+        writer.push(&records[0], NOW);
+        writer.write(NOW).unwrap();
+        let open = segments(folder.path()).unwrap().pop().unwrap();
+        assert!(open.is_open);
+        fs::create_dir(open.path.with_extension("")).unwrap();
+        writer.push(&records[1], NOW);
+        let error = close(&mut writer).unwrap_err();
+        assert_eq!((error.records, error.written.records), (0, 1), "{error}");
+    }
+    assert_eq!(read(folder.path()).len(), 4);
+}
+
+#[test]
 fn other_files_are_no_segments() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.txt", ".probe-1", "b.open", "decisions"] {

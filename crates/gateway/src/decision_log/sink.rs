@@ -103,11 +103,15 @@ impl Sink {
     }
 
     fn count(&mut self, written: Result<Written, WriteError>) {
+        let done = match &written {
+            Ok(written) => *written,
+            Err(error) => error.written,
+        };
+        self.counters.written.increment(done.records);
+        self.counters.bytes.increment(done.bytes);
+        self.counters.deleted.increment(done.deleted);
         match written {
-            Ok(written) => {
-                self.counters.written.increment(written.records);
-                self.counters.bytes.increment(written.bytes);
-                self.counters.deleted.increment(written.deleted);
+            Ok(_) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the decision log is written again");
                 }
