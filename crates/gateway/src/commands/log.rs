@@ -1,9 +1,7 @@
 //! `gavel log …`: the log of decisions, looked at.
 
 use std::{
-    collections::VecDeque,
     io::Write,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -116,14 +114,7 @@ fn show(
     let mut filter = select.filter();
     let last = if id.is_some() { usize::MAX } else { last };
     filter.id = id;
-    let mut newest = VecDeque::new();
-    let reading = decision_log::read(&config.decision_log.directory, &filter, |record| {
-        newest.push_back(record);
-        if newest.len() > last {
-            newest.pop_front();
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let (newest, reading) = decision_log::newest(&config.decision_log.directory, &filter, last)?;
     say_damage(&reading);
     if newest.is_empty() {
         return Err(Failure(

@@ -29,7 +29,7 @@ pub use self::{
     format::{json, moment, text},
     outline::{Outline, outline},
     queue::DecisionLog,
-    read::{Damaged, Filter, Reading, Unread, read},
+    read::{Damaged, Filter, Reading, Unread, newest, read},
     table::export,
 };
 use crate::tiers::Seen;

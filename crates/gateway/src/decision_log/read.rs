@@ -2,6 +2,7 @@
 //! not be read, in sentences.
 
 use std::{
+    collections::VecDeque,
     fmt,
     fs::File,
     io::BufReader,
@@ -185,6 +186,33 @@ pub fn read(
         }
     }
     Ok(reading)
+}
+
+/// The newest records that are asked for, at most `last`, oldest first. Segments that are older than
+/// those with them are not read.
+///
+/// # Errors
+/// There is no such folder.
+pub fn newest(log: &Path, filter: &Filter, last: usize) -> Result<(Vec<Record>, Reading), Failure> {
+    let mut reading = Reading::default();
+    let mut newest = VecDeque::new();
+    for segment in segments_of(log)?.iter().rev() {
+        let wanted = last.saturating_sub(newest.len());
+        if wanted == 0 {
+            break;
+        }
+        let mut here = VecDeque::new();
+        let _ = reading.segment(segment, filter, u64::MAX, &mut |record| {
+            if here.len() == wanted {
+                here.pop_front();
+            }
+            here.push_back(record);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        here.append(&mut newest);
+        newest = here;
+    }
+    Ok((newest.into(), reading))
 }
 
 impl Reading {

@@ -50,7 +50,7 @@ impl Output {
         };
         let opened = match special {
             true => File::options().write(true).open(path)?,
-            false => File::create(path)?,
+            false => create(&path)?,
         };
         let buffer = BufWriter::with_capacity(BUFFER_BYTES, opened);
         Ok(Output::File { buffer, rename })
@@ -72,6 +72,15 @@ impl Output {
             }
         }
     }
+}
+
+/// A new file that not everybody may read: keys and inputs of people may be in it.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    options.open(path)
 }
 
 impl Write for Output {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use decision_log::{LogWriter, Options, Skip, Status, Tensor, ViewRow};
 use tables::Reader;
 
-use super::*;
+use super::{super::read::newest, *};
 
 fn field(name: &str, dtype: &str) -> Field {
     Field {
@@ -92,6 +92,39 @@ fn exported(folder: &Path, filter: &Filter, file: &str) -> Vec<BTreeMap<String, 
         );
     }
     rows
+}
+
+#[cfg(unix)]
+#[test]
+fn not_everybody_may_read_the_table() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = log(&[record("fraud", "float32", Value::Float32(0.1))]);
+    let file = folder.path().join("out.csv");
+    export(&folder.path().join("log"), &Filter::default(), &file, None).unwrap();
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o007, 0, "{mode:o}");
+}
+
+#[test]
+fn the_newest_are_found_without_reading_older_segments() {
+    let folder = log(&[
+        record("fraud", "float32", Value::Float32(0.1)),
+        record("other", "float32", Value::Float32(0.1)),
+    ]);
+    let directory = folder.path().join("log");
+    let older = directory.join("0000-older.decisions");
+    std::fs::write(older, "no segment").unwrap();
+    let newest = |last| newest(&directory, &Filter::default(), last).unwrap();
+    let decisions = |records: Vec<Record>| -> Vec<String> {
+        let records = records.into_iter();
+        records.map(|r| r.schema.decision.to_string()).collect()
+    };
+    let (records, reading) = newest(1);
+    assert_eq!(decisions(records), ["other"]);
+    assert_eq!(reading.damaged, [], "it was not looked at");
+    let (records, reading) = newest(3);
+    assert_eq!(decisions(records), ["fraud", "other"]);
+    assert_eq!(reading.damaged.len(), 1);
 }
 
 #[test]
