@@ -161,8 +161,9 @@ fn write(mut sink: Sink, entries: &Receiver<Box<Entry>>, stop: &AtomicBool) {
     loop {
         // Before the queue is emptied: what was handed over before the word came is written.
         let stopping = stop.load(Ordering::Acquire);
-        let mut waited = 0;
-        for entry in entries.try_iter() {
+        let mut waited: u32 = 0;
+        // As many as can wait: while more come as fast as they are written, it has to look up too.
+        for entry in entries.try_iter().take(QUEUE) {
             waited += 1;
             sink.take(*entry, now_us());
         }
@@ -171,7 +172,9 @@ fn write(mut sink: Sink, entries: &Receiver<Box<Entry>>, stop: &AtomicBool) {
             return sink.close(now_us());
         }
         sink.tick(now_us());
-        thread::park_timeout(SWEEP);
+        if (waited as usize) < QUEUE {
+            thread::park_timeout(SWEEP);
+        }
     }
 }
 

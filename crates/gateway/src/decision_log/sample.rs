@@ -107,7 +107,15 @@ mod tests {
     #[test]
     fn the_hash_is_what_it_was() {
         assert_eq!(hash(b""), 0xf52a_15e9_a9b5_e89b);
-        assert_eq!(hash(b"card-1"), hash(b"card-1"));
-        assert_ne!(hash(b"card-1"), hash(b"card-2"));
+        assert_eq!(hash(b"card-1"), 0x35fb_c0b8_ff92_9f92);
+        // A key that is a number is hashed as its eight bytes, little endian.
+        let of_42: u64 = 0xe15f_07fe_f55b_9454;
+        let sample = |below| Sample {
+            below: Some(below),
+            by: None,
+        };
+        let schema = schema(&["card_id"]);
+        let holds = |below| sample(below).holds(&schema, &[Value::Int64(42)], "");
+        assert!(holds(of_42 + 1) && !holds(of_42));
     }
 }

@@ -93,6 +93,7 @@ impl Topic {
     /// Waits for what is queued, for a while.
     pub(super) async fn flush(&self) {
         if let Err(unflushed) = self.producer.flush(Instant::now() + FLUSH).await {
+            self.failed.increment(unflushed.records as u64);
             tracing::error!(
                 topic = self.name,
                 "{unflushed}: these decisions are lost to Kafka"
