@@ -141,7 +141,16 @@ impl Load<'_> {
             reader.progress().total,
         );
         let mut position = None;
-        while let Some(read) = reader.read().map_err(table)? {
+        loop {
+            let read = match reader.read() {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err(error) => {
+                    // What was read before is written all the same.
+                    self.put(position).await?;
+                    return Err(table(error));
+                }
+            };
             match read {
                 Ok(row) => {
                     self.loaded.read += 1;
