@@ -9,8 +9,9 @@
 //! a float64 8, a string its length as u32 and its UTF-8, a list how many elements it has as u32
 //! and then those.
 //!
-//! The fingerprint is of the view's name, its features' names and their types. A row that was
-//! written under other definitions has another one, and reads as missing: never as shifted values.
+//! The fingerprint is of the view's name, its entities' names and types, and its features' names and
+//! types. A row that was written under other definitions has another one, and reads as missing:
+//! never as shifted values, nor as somebody else's.
 //! A list's length is not part of its type there: rows hold lists as they were loaded, and a reader
 //! takes as many elements as its own definitions say.
 
@@ -252,9 +253,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-/// FNV-1a, 64 bits, over the view's name and each feature's name and type, all ended by a 0 byte.
-/// The type of a list is that of its elements, followed by `[]`.
-pub(crate) fn fingerprint(view: &str, features: &[Feature]) -> u64 {
+/// FNV-1a, 64 bits, over the view's name, each entity's name and type, an empty name, and each
+/// feature's name and type, all ended by a 0 byte. The type of a list is that of its elements,
+/// followed by `[]`.
+pub(crate) fn fingerprint(view: &str, entities: &[(Arc<str>, Dtype)], features: &[Feature]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |parts: [&str; 3]| {
         for byte in parts.into_iter().flat_map(str::bytes) {
@@ -262,6 +264,11 @@ pub(crate) fn fingerprint(view: &str, features: &[Feature]) -> u64 {
         }
     };
     add([view, "\0", ""]);
+    for (name, dtype) in entities {
+        add([name, "\0", ""]);
+        add([dtype.element().name(), "\0", ""]);
+    }
+    add(["\0", "", ""]);
     for Feature { name, dtype, .. } in features {
         add([name, "\0", ""]);
         let list = if dtype.is_list() { "[]" } else { "" };

@@ -190,14 +190,15 @@ impl Reader<'_, '_> {
         let names = features.iter().map(|feature| &*feature.name);
         let source = Source::Feast(FeastHash::new(feast, names, repository));
         let join_keys = feast.join_keys.iter();
+        let entities: Vec<_> = join_keys
+            .map(|(name, key_type)| (Arc::from(&**name), key_type.dtype()))
+            .collect();
         View {
             name: Arc::from(&*feast.name),
-            entities: join_keys
-                .map(|(name, key_type)| (Arc::from(&**name), key_type.dtype()))
-                .collect(),
             source,
             ttl_micros: feast.ttl_micros,
-            fingerprint: fingerprint(&feast.name, &features),
+            fingerprint: fingerprint(&feast.name, &entities, &features),
+            entities,
             features,
         }
     }

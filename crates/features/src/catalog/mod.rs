@@ -59,7 +59,8 @@ pub(crate) struct View {
     pub(crate) ttl_micros: Option<i64>,
     /// In the order of their names, which is also their order in a stored row.
     pub(crate) features: Vec<Feature>,
-    /// Of the view's name, its features' names and their types; see `row`.
+    /// Of the view's name, and its entities' and features' names and types (see `row`); of a view from
+    /// events, of what is counted (see `windows::program`).
     pub(crate) fingerprint: u64,
     pub(crate) source: Source,
 }

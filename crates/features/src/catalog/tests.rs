@@ -303,19 +303,24 @@ fn text_that_is_not_toml_is_reported_as_such_and_nothing_else() {
 
 #[test]
 fn the_fingerprint_is_of_names_and_types_only() {
-    let source = |name: &str, dtype: &str, default: &str, ttl: &str| {
+    let of = |key: &str, key_type: &str, name: &str, dtype: &str, default: &str, ttl: &str| {
         let text = format!(
-            "entities.id = 'int64'\nviews.v = {{ entity = 'id', ttl = '{ttl}', \
+            "entities.{key} = '{key_type}'\nviews.v = {{ entity = '{key}', ttl = '{ttl}', \
              features = {{ a = {{ dtype = '{dtype}', default = {default} }}, {name} = {{ dtype = 'bool', default = true }} }} }}"
         );
         Catalog::parse(&text).unwrap().views[0].fingerprint
+    };
+    let source = |name: &str, dtype: &str, default: &str, ttl: &str| {
+        of("id", "int64", name, dtype, default, ttl)
     };
     let one = source("b", "int64", "1", "1d");
     assert_eq!(one, source("b", "int64", "2", "2d"));
     assert_ne!(one, source("c", "int64", "1", "1d"));
     assert_ne!(one, source("b", "float64", "1", "1d"));
+    assert_ne!(one, of("other", "int64", "b", "int64", "1", "1d"));
+    assert_ne!(one, of("id", "string", "b", "int64", "1", "1d"));
     // Stored rows depend on it: a new value would make every one of them missing.
-    assert_eq!(one, 0x4647_f140_6ed4_edeb);
+    assert_eq!(one, 0xb5dc_6be7_da4a_0f15);
 }
 
 #[test]

@@ -90,10 +90,11 @@ fn view(
     let features = columns
         .as_ref()
         .map_or_else(Vec::new, |table| self::features(table, keys, report));
+    let entities = key.map_or_else(Vec::new, |node| entity(&node, entities, report));
     let mut view = View {
-        entities: key.map_or_else(Vec::new, |node| entity(&node, entities, report)),
         ttl_micros: table.get("ttl").and_then(|node| micros(&node, report)),
-        fingerprint: fingerprint(name, &features),
+        fingerprint: fingerprint(name, &entities, &features),
+        entities,
         name: Arc::from(name),
         features,
         source: Source::Packed,

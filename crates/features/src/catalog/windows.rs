@@ -82,7 +82,7 @@ pub(crate) fn make(
         return;
     };
     let program = Program::compile(
-        &view.name,
+        view,
         &definition.events,
         definition.lateness_us,
         key,

@@ -21,7 +21,7 @@ impl EventType {
         row: impl IntoIterator<Item = (&'f str, Given<'f>)>,
         now: SystemTime,
     ) -> Result<Event, EventError> {
-        let (time_slot, id_slot) = (self.fields.len(), self.fields.len() + 1);
+        let [time_slot, id_slot] = self.time_and_id();
         let mut slots = vec![Raw::Null; self.fields.len() + 2];
         let mut moment = None;
         for (path, given) in row {

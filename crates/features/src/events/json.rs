@@ -41,6 +41,16 @@ impl Paths {
         self.at(path).map_or(&[], |node| &node.slots)
     }
 
+    /// The dotted path of a slot's value; `None` for a slot that has none.
+    pub(crate) fn path(&self, slot: usize) -> Option<String> {
+        self.children.iter().find_map(|(key, child)| {
+            if child.slots.contains(&slot) {
+                return Some(key.to_string());
+            }
+            child.path(slot).map(|inner| format!("{key}.{inner}"))
+        })
+    }
+
     /// Whether a slot's value lies inside the value at a dotted path.
     pub(crate) fn within(&self, path: &str, slot: usize) -> bool {
         let inside = |node: &Paths| {

@@ -228,6 +228,11 @@ impl EventType {
         ))
     }
 
+    /// The slots of the time and of the id among the [`Paths`].
+    pub(crate) fn time_and_id(&self) -> [usize; 2] {
+        [self.fields.len(), self.fields.len() + 1]
+    }
+
     pub(crate) fn field(&self, name: &str) -> Option<usize> {
         self.fields
             .binary_search_by(|field| (*field.name).cmp(name))

@@ -15,9 +15,9 @@
 //! ```
 //! Little endian throughout; a varint is LEB128. An age is how long before the one before it, or
 //! before the newest event, in microseconds; a distance is the same in tiles. A value is 8 bytes,
-//! or a bool's 1, or a text's length:varint and UTF-8. The fingerprint is of the view's name and
-//! everything that this layout depends on. What is for writers comes last, so that a reader need
-//! not walk it.
+//! or a bool's 1, or a text's length:varint and UTF-8. The fingerprint is of the view and of
+//! everything that says what is counted of an event, and how. What is for writers comes last, so
+//! that a reader need not walk it.
 
 use std::collections::VecDeque;
 

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::{hash, ladder};
+use crate::catalog::View;
 use crate::events::{EventType, FieldType};
 use crate::value::Dtype;
 
@@ -55,7 +56,8 @@ pub(crate) enum Fold {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Program {
-    /// Of everything that the state's bytes depend on.
+    /// Of everything that the state's bytes depend on: whom they are about, what is counted of which
+    /// part of an event, and their layout. See [`fingerprint`].
     pub(crate) fingerprint: u64,
     /// Name of the event type.
     pub(crate) events: Arc<str>,
@@ -191,9 +193,10 @@ impl Aggregate {
 type Slots = BTreeMap<(TrackKey, u64), usize>;
 
 impl Program {
-    /// `aggregates` are of the view's features, in their order, with their types.
+    /// `aggregates` are of the view's features, in their order, with their types. Of the view, its
+    /// name and its entities are looked at; `key` says where the latter are in an event.
     pub(crate) fn compile(
-        view: &str,
+        view: &View,
         events: &EventType,
         lateness_us: i64,
         key: Vec<usize>,
@@ -208,7 +211,7 @@ impl Program {
             dtype: *dtype,
         };
         Program {
-            fingerprint: fingerprint(view, events, &tracks, &recents),
+            fingerprint: fingerprint(view, events, &key, &tracks, &recents),
             events: Arc::clone(&events.name),
             lateness_us,
             key,
@@ -322,13 +325,36 @@ fn what(aggregate: &Aggregate, events: &EventType, slots: &Slots, recents: &[Rec
     }
 }
 
-/// FNV-1a of a description of the view and the layout of its states.
-fn fingerprint(view: &str, events: &EventType, tracks: &[Track], recents: &[Recent]) -> u64 {
-    let mut layout = format!("windows\0{view}\0{}\0", events.name);
+/// FNV-1a of a description of the view, of where in an event each thing is that it counts by, and of
+/// the layout of its states. How late an event may be is no part of it, nor is how long a value holds.
+fn fingerprint(
+    view: &View,
+    events: &EventType,
+    key: &[usize],
+    tracks: &[Track],
+    recents: &[Recent],
+) -> u64 {
+    let path = |slot: usize| events.paths.path(slot).unwrap_or_default();
     let field = |of: usize| {
         let field = &events.fields[of];
-        format!("{}:{}", field.name, field.kind.name())
+        format!("{}:{} at {}\0", field.name, field.kind.name(), path(of))
     };
+    let mut layout = format!("windows\0{}\0{}\0", view.name, events.name);
+    for ((name, dtype), of) in view.entities.iter().zip(key) {
+        // Writing to a string cannot fail.
+        _ = write!(
+            layout,
+            "entity {name}:{} is {}",
+            dtype.element().name(),
+            field(*of)
+        );
+    }
+    let [time, id] = events.time_and_id().map(path);
+    _ = write!(
+        layout,
+        "time {} at {time}\0id at {id}\0",
+        events.unit.name()
+    );
     for track in tracks {
         let folds = match track.folds {
             Folds::Events => "events".to_owned(),
@@ -339,7 +365,6 @@ fn fingerprint(view: &str, events: &EventType, tracks: &[Track], recents: &[Rece
         };
         layout.push_str(&folds);
         for level in &track.levels {
-            // Writing to a string cannot fail.
             _ = write!(layout, " {}/{}", level.window_us, level.tile_us);
         }
         layout.push('\0');

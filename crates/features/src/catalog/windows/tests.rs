@@ -224,3 +224,71 @@ fn a_ttl_is_the_longest_window_if_nobody_says() {
     let names: Vec<&str> = views.iter().map(|view| view.name()).collect();
     assert_eq!(names, ["last", "v"]);
 }
+
+/// A state is of whom and of what the definitions said when it was written.
+#[test]
+fn the_fingerprint_is_of_everything_that_says_what_is_counted() {
+    const ONE: &str = r#"
+        entities = { card_id = "string", device = "string" }
+        [events.payment]
+        id = "id"
+        time = "t"
+        lateness = "1h"
+        [events.payment.fields]
+        card_id = "string"
+        device = "string"
+        amount = { type = "float64", path = "payment.amount" }
+        note = { type = "string", path = "payment.note" }
+        [views.v]
+        entity = "card_id"
+        events = "payment"
+        ttl = "90d"
+        [views.v.features]
+        sum = { dtype = "float64", default = 0.0, aggregate = "sum", of = "amount", window = "1h" }
+        notes = { dtype = "int64", default = 0, aggregate = "distinct", of = "note", window = "1h" }
+    "#;
+    let changed = |old: &str, new: &str| {
+        assert!(ONE.contains(old), "{old}");
+        let catalog = Catalog::parse(&ONE.replace(old, new)).unwrap();
+        catalog.view("v").unwrap().fingerprint
+    };
+    let one = changed("id = ", "id = ");
+    for (old, new) in [
+        (r#"entity = "card_id""#, r#"entity = "device""#),
+        (r#"entity = "card_id""#, r#"entity = ["card_id", "device"]"#),
+        (
+            r#"card_id = "string"
+        device"#,
+            r#"card_id = { type = "string", path = "card.id" }
+        device"#,
+        ),
+        (r#""payment.amount""#, r#""payment.fee""#),
+        (r#""payment.note""#, r#""payment.memo""#),
+        (r#"id = "id""#, r#"id = "uuid""#),
+        (r#"id = "id""#, ""),
+        (r#"time = "t""#, r#"time = "at""#),
+        (r#"time = "t""#, "time = \"t\"\ntime_unit = \"ms\""),
+    ] {
+        assert_ne!(changed(old, new), one, "{new}");
+    }
+    // Another type of the key; the events' field has to have it as well.
+    let int = ONE.replace(r#"card_id = "string""#, r#"card_id = "int64""#);
+    assert_ne!(
+        Catalog::parse(&int).unwrap().view("v").unwrap().fingerprint,
+        one
+    );
+    // What is not counted, and how long a value is believed.
+    for (old, new) in [
+        (r#"ttl = "90d""#, r#"ttl = "30d""#),
+        (r#"lateness = "1h""#, r#"lateness = "2h""#),
+        (r#"default = 0.0"#, r#"default = 1.0"#),
+        (
+            r#"device = "string"
+        amount"#,
+            r#"device = { type = "string", path = "device.id" }
+        amount"#,
+        ),
+    ] {
+        assert_eq!(changed(old, new), one, "{new}");
+    }
+}
