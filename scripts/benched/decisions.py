@@ -43,8 +43,8 @@ def rows_and_cache(stage: Stage, rounds: int, seconds: float) -> None:
 def decision_log(stage: Stage, rounds: int, seconds: float) -> None:
     """The repository's own decision without Triton: the model in process answers, with every decision kept and none."""
     with stage.redis() as redis, contextlib.ExitStack() as servers:
-        load = ["features", "load", ROOT / "examples" / "features.jsonl", "--store", redis.url]
-        stage.children.run("gavel features load", [stage.gavel, *load, "--decisions", ROOT / "decisions"])
+        ingest = ["ingest", f"--file={ROOT / 'examples' / 'payments.jsonl'}=payment", "--store", redis.url]
+        stage.children.run("gavel ingest", [stage.gavel, *ingest, "--decisions", ROOT / "decisions"])
         log = stage.fresh("log")
         by_name = {
             name: servers.enter_context(stage.gateway(name, redis.url, ROOT / "decisions", False, directory))

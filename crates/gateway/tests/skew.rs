@@ -45,7 +45,7 @@ fn golden() -> Golden {
     let rows = golden["rows"].as_array().unwrap().clone();
     assert!(rows.len() >= 50, "{} golden rows", rows.len());
     let payments = fs::read_to_string(files::root("models/golden/fraud_payments.jsonl")).unwrap();
-    let payments = payments.lines().map(|line| serde_json::from_str(line));
+    let payments = payments.lines().map(serde_json::from_str);
     let stored = |row: &&Value| !row["views"]["card"].is_null();
     let with_card = rows.iter().filter(stored).count();
     assert!(

@@ -68,6 +68,9 @@ pub(super) const SHOP: [&str; 9] = [
     "lng",
 ];
 
+/// Features that are no float32: their shortest decimals are their values.
+const WIDE: [&str; 5] = ["last_txn_at", "last_lat", "last_lng", "lat", "lng"];
+
 /// Both rows, in one round trip.
 pub(super) async fn read(
     mut store: MultiplexedConnection,
@@ -100,7 +103,7 @@ pub(super) async fn write(mut store: MultiplexedConnection, lines: &str) -> Resu
             let entity = entity.as_str().map_or(entity.to_string(), str::to_owned);
             let mut bytes = Vec::new();
             for name in names {
-                encode(of(format!("{view}.{name}"))?, &mut bytes);
+                encode(name, of(format!("{view}.{name}"))?, &mut bytes);
             }
             let mut command = redis::cmd("SET");
             command.arg(key(view, &entity)).arg(bytes);
@@ -110,12 +113,20 @@ pub(super) async fn write(mut store: MultiplexedConnection, lines: &str) -> Resu
     Ok(())
 }
 
-/// Appends a number, or a list of them. What is none is not a number.
-pub(super) fn encode(value: &Value, bytes: &mut Vec<u8>) {
-    match value {
-        Value::Array(elements) => elements.iter().for_each(|element| encode(element, bytes)),
-        number => bytes.extend(number.as_f64().unwrap_or(f64::NAN).to_le_bytes()),
+/// Appends a feature's number, or its list of them, rounded as its dtype rounds. What is none is not
+/// a number.
+pub(super) fn encode(name: &str, value: &Value, bytes: &mut Vec<u8>) {
+    if let Value::Array(elements) = value {
+        return elements
+            .iter()
+            .for_each(|element| encode(name, element, bytes));
     }
+    let number = value.as_f64().unwrap_or(f64::NAN);
+    let rounded = match WIDE.contains(&name) {
+        true => number,
+        false => f64::from(number as f32),
+    };
+    bytes.extend(rounded.to_le_bytes());
 }
 
 fn key(view: &str, entity: &str) -> String {

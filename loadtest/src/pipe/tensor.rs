@@ -154,8 +154,8 @@ mod tests {
                 0.0
             };
             match &view[*name] {
-                Value::Null => encode(&default.into(), &mut bytes),
-                value => encode(value, &mut bytes),
+                Value::Null => encode(name, &default.into(), &mut bytes),
+                value => encode(name, value, &mut bytes),
             }
         }
         Some(bytes)
@@ -181,6 +181,17 @@ mod tests {
                 row.request.id
             );
         }
+    }
+
+    #[test]
+    fn numbers_are_rounded_as_gavel_rounds_them() {
+        let encoded = |name: &str, number: f64| {
+            let mut bytes = Vec::new();
+            encode(name, &number.into(), &mut bytes);
+            f64::from_le_bytes(bytes.try_into().unwrap())
+        };
+        assert_eq!(encoded("txn_amount_max_30d", 970.85), f64::from(970.85_f32));
+        assert_eq!(encoded("lat", 36.27462), 36.27462);
     }
 
     #[test]

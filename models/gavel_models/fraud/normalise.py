@@ -75,7 +75,7 @@ class Normaliser:
 
 
 def fit(names: list[str], rows: np.ndarray) -> Normaliser:
-    """Means and deviations of the training `rows` `[N, len(names)]`, one name a column; a constant column keeps deviation 1."""
+    """Means and deviations of training `rows` `[N, len(names)]`, a name a column; a constant one keeps deviation 1."""
     numbers = [i for i, name in enumerate(names) if name not in CATEGORIES]
     categories = [(i, CATEGORIES[name]) for i, name in enumerate(names) if name in CATEGORIES]
     values = rows[:, numbers].astype(np.float64)

@@ -1,4 +1,4 @@
-"""The views `card` and `store` by the plain rule of features.toml: an independent reference for `gavel features history`.
+"""The views `card` and `store` by the plain rule of windows: a reference for `gavel features history`.
 
 A request at time t sees the payments strictly before t. A window of length w holds those since t - w, rounded down
 to a multiple of its tile; what is last comes from the newest payment, however old.
