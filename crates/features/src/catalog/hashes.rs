@@ -8,14 +8,25 @@
 
 use std::sync::Arc;
 
+use std::ops::Deref;
+
 use super::problem::Report;
 use super::reader::{Node, Table};
 use super::{Source, View};
 use crate::suggest::did_you_mean;
 use crate::value::{Dtype, Value};
+use crate::windows::hash::fnv1a;
 
 /// The name of a field of a hash.
 pub(crate) type Field = Box<[u8]>;
+
+/// Fields to ask of a hash, with a digest of them: of whoever asks often, it is made once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    all: Box<[Field]>,
+    /// FNV-1a, 64 bits, of the fields' lengths and bytes.
+    digest: u64,
+}
 
 /// What such a view has besides `entity`, `ttl` and `features`.
 pub(super) const VIEW_KEYS: [&str; 2] = ["hash", "event_time_field"];
@@ -44,10 +55,36 @@ enum Part {
 impl Hash {
     /// The fields to ask for, given which features are used: theirs in the order of the features,
     /// then that of the event time.
-    pub(crate) fn asked(&self, used: impl Iterator<Item = bool>) -> Vec<Field> {
+    pub(crate) fn asked(&self, used: impl Iterator<Item = bool>) -> Fields {
         let used = self.fields.iter().zip(used).filter(|(_, used)| *used);
         let used = used.map(|(field, _)| field);
         used.chain(&self.event_time).cloned().collect()
+    }
+}
+
+impl Fields {
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+impl FromIterator<Field> for Fields {
+    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> Self {
+        let all: Box<[Field]> = fields.into_iter().collect();
+        let bytes = all.iter().flat_map(|field| {
+            let length = (field.len() as u32).to_le_bytes();
+            length.into_iter().chain(field.iter().copied())
+        });
+        let digest = fnv1a(bytes);
+        Fields { all, digest }
+    }
+}
+
+impl Deref for Fields {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.all
     }
 }
 

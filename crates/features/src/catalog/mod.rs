@@ -27,7 +27,7 @@ use toml::de::DeTable;
 
 pub(crate) use derived::mismatch;
 use feast::{Feast, Origin};
-pub(crate) use hashes::{Field, Hash};
+pub(crate) use hashes::{Field, Fields, Hash};
 pub use problem::Problem;
 use problem::Report;
 use reader::Table;

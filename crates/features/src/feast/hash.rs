@@ -6,7 +6,7 @@ use super::key::{KeyFormat, feature_field, time_field};
 use super::registry::FeastView;
 use super::repository::FeastRepository;
 use super::value::{Corrupt, decode, decode_time};
-use crate::catalog::{Feature, Field, Source};
+use crate::catalog::{Feature, Field, Fields, Source};
 use crate::feature_row::{Cell, FeatureRow};
 use crate::plan::{Layout, ViewColumns};
 use crate::schema::RequestRow;
@@ -37,7 +37,7 @@ impl FeastHash {
     }
 
     /// The fields to ask for, given which features are used: theirs, then that of the time.
-    pub(crate) fn asked(&self, used: impl Iterator<Item = bool>) -> Vec<Field> {
+    pub(crate) fn asked(&self, used: impl Iterator<Item = bool>) -> Fields {
         let used = self.fields.iter().zip(used).filter(|(_, used)| *used);
         let used = used.map(|(field, _)| field);
         used.chain([&self.time]).cloned().collect()
@@ -53,7 +53,7 @@ pub(crate) struct FeastRead {
     /// Places of the views in the layout.
     places: Vec<usize>,
     /// Of all of them, one view after the other.
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Fields,
 }
 
 /// The reads of a layout's Feast views, whose own fields have been chosen.
@@ -68,7 +68,8 @@ pub(crate) fn reads(views: &[ViewColumns]) -> Vec<FeastRead> {
         match reads.iter_mut().find(shared) {
             Some(read) => {
                 read.places.push(place);
-                read.fields.extend_from_slice(&columns.fields);
+                let both = read.fields.iter().chain(&*columns.fields);
+                read.fields = both.cloned().collect();
             }
             None => reads.push(FeastRead {
                 key: hash.key.clone(),

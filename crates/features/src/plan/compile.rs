@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{ColumnId, InputColumn, Layout, Origin, PlanError, ViewColumns};
-use crate::catalog::{Catalog, Reference, mismatch};
+use crate::catalog::{Catalog, Fields, Reference, mismatch};
 use crate::feature_row::Cell;
 use crate::schema::{InputField, RequestSchema};
 use crate::suggest::did_you_mean;
@@ -169,7 +169,7 @@ impl Compiler<'_> {
             view,
             entities,
             columns,
-            fields: Vec::new(),
+            fields: Fields::default(),
             warned,
         });
         Some(self.layout.views.len() - 1)

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use error::PlanError;
 
-use crate::catalog::{Catalog, Field, Source, View};
+use crate::catalog::{Catalog, Fields, Source, View};
 use crate::feast::{self, FeastRead};
 use crate::feature_row::Cell;
 use crate::schema::RequestSchema;
@@ -82,7 +82,7 @@ pub(crate) struct ViewColumns {
     /// By feature of the view; `None` for one that nobody uses.
     pub(crate) columns: Vec<Option<ColumnId>>,
     /// What is asked of each of its hashes, if that is where its rows are.
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Fields,
     /// Rows written under other definitions are logged once, not once per request.
     pub(crate) warned: AtomicBool,
 }

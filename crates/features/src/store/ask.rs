@@ -1,18 +1,17 @@
 //! What one request asks of one server, and what it answers: rows by their keys, and fields of
 //! hashes. However many there are, they cost one round trip.
 
-use std::borrow::Cow;
-
-use crate::catalog::Field;
+use crate::catalog::{Field, Fields};
 use crate::key::Keys;
 
 /// The keys of rows, and hashes with the fields that are wanted of each.
 #[derive(Debug)]
 pub(super) struct Ask<'p> {
     pub(super) rows: Keys,
-    hash_keys: Keys,
+    /// By hash; see [`Item::name`].
+    hash_names: Keys,
     /// By hash.
-    fields: Vec<&'p [Field]>,
+    fields: Vec<&'p Fields>,
 }
 
 /// The answer, by place.
@@ -31,8 +30,13 @@ pub(super) type Values = Vec<Option<Vec<u8>>>;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a, 'p> {
     Row(&'a [u8]),
-    Hash(&'a [u8], &'p [Field]),
+    /// Its name, and what is asked of it.
+    Hash(&'a [u8], &'p Fields),
 }
+
+/// What the name of a hash begins with; no row's key does, which begins with `gavel:`.
+const HASH: &[u8] = b"hash:";
+const DIGEST_BYTES: usize = size_of::<u64>();
 
 /// What is held under it.
 #[derive(Debug, PartialEq)]
@@ -47,7 +51,7 @@ impl<'p> Ask<'p> {
     pub(super) fn rows(rows: Keys) -> Self {
         Ask {
             rows,
-            hash_keys: Keys::with_capacity(0),
+            hash_names: Keys::with_capacity(0),
             fields: Vec::new(),
         }
     }
@@ -58,19 +62,27 @@ impl<'p> Ask<'p> {
     }
 
     /// Asks for fields of the hash whose key `write` appends.
-    pub(super) fn hash(&mut self, fields: &'p [Field], write: impl FnOnce(&mut Vec<u8>)) {
-        self.hash_keys.push_with(write);
+    pub(super) fn hash(&mut self, fields: &'p Fields, write: impl FnOnce(&mut Vec<u8>)) {
+        self.hash_names.push_with(|name| {
+            name.extend_from_slice(HASH);
+            write(name);
+            name.extend_from_slice(&fields.digest().to_le_bytes());
+        });
         self.fields.push(fields);
     }
 
     /// Each hash's key and fields.
     pub(super) fn hashes(&self) -> impl Iterator<Item = (&[u8], &'p [Field])> {
-        self.hash_keys.iter().zip(self.fields.iter().copied())
+        let fields = self.fields.iter().map(|fields| &***fields);
+        let names = self.hash_names.iter();
+        let keys = names.map(|name| &name[HASH.len()..name.len() - DIGEST_BYTES]);
+        keys.zip(fields)
     }
 
     /// Rows, then hashes.
     pub(super) fn items(&self) -> impl Iterator<Item = Item<'_, 'p>> {
-        let hashes = self.hashes().map(|(key, fields)| Item::Hash(key, fields));
+        let names = self.hash_names.iter().zip(&self.fields);
+        let hashes = names.map(|(name, fields)| Item::Hash(name, fields));
         self.rows.iter().map(Item::Row).chain(hashes)
     }
 
@@ -89,8 +101,10 @@ impl<'i, 'a: 'i, 'p: 'a> FromIterator<&'i Item<'a, 'p>> for Ask<'p> {
         for item in items {
             match item {
                 Item::Row(key) => ask.rows.push_with(|bytes| bytes.extend_from_slice(key)),
-                Item::Hash(key, fields) => {
-                    ask.hash(fields, |bytes| bytes.extend_from_slice(key));
+                Item::Hash(name, fields) => {
+                    ask.hash_names
+                        .push_with(|bytes| bytes.extend_from_slice(name));
+                    ask.fields.push(fields);
                 }
             }
         }
@@ -99,27 +113,13 @@ impl<'i, 'a: 'i, 'p: 'a> FromIterator<&'i Item<'a, 'p>> for Ask<'p> {
 }
 
 impl<'a> Item<'a, '_> {
-    /// A name that no other item has: a row's key, which begins with `gavel:`, or `hash:`, the
-    /// hash's key, a digest of its fields.
-    pub(super) fn name(&self) -> Cow<'a, [u8]> {
+    /// A name that no other item has: a row's key, or `hash:`, the hash's key, a digest of what is
+    /// asked of it.
+    pub(super) fn name(&self) -> &'a [u8] {
         match self {
-            Item::Row(key) => Cow::Borrowed(key),
-            Item::Hash(key, fields) => {
-                Cow::Owned([b"hash:", *key, &digest(fields).to_le_bytes()].concat())
-            }
+            Item::Row(name) | Item::Hash(name, _) => name,
         }
     }
-}
-
-/// FNV-1a, 64 bits, of the fields' lengths and bytes.
-fn digest(fields: &[Field]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for field in fields {
-        for byte in (field.len() as u32).to_le_bytes().iter().chain(&**field) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    hash
 }
 
 impl Reply {
@@ -142,5 +142,38 @@ impl Held {
                 .map(|value| VALUE + value.as_ref().map_or(0, Vec::len))
                 .sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(names: &[&str]) -> Fields {
+        let names = names.iter().map(|name| Field::from(name.as_bytes()));
+        names.collect()
+    }
+
+    #[test]
+    fn hashes_are_named_by_their_key_and_what_is_asked_of_them() {
+        let all = [&["a", "bc"][..], &["ab", "c"], &["a"], &[]].map(fields);
+        let mut ask = Ask::rows([&b"gavel:1:v"[..]].into_iter().collect());
+        for key in ["k", "k2"] {
+            for fields in &all {
+                ask.hash(fields, |out| out.extend_from_slice(key.as_bytes()));
+            }
+        }
+        let items: Vec<_> = ask.items().collect();
+        let names: std::collections::HashSet<_> = items.iter().map(Item::name).collect();
+        assert_eq!(names.len(), 9);
+        let again: Ask<'_> = items.iter().skip(1).collect();
+        assert!(
+            again.hashes().eq(ask.hashes()),
+            "the keys and fields are the same"
+        );
+        let keys: Vec<_> = ask.hashes().map(|(key, _)| key).collect();
+        assert_eq!((keys[0], keys[7]), (&b"k"[..], &b"k2"[..]));
+        // Made anew, they have the same names: so a plan's names are those of another's.
+        assert_eq!(fields(&["a", "bc"]).digest(), all[0].digest());
     }
 }

@@ -141,7 +141,7 @@ impl Cache {
         let mut led = Vec::new();
         let mut followed = Vec::new();
         for (place, item) in items.iter().enumerate() {
-            match self.look(&item.name()) {
+            match self.look(item.name()) {
                 Look::Hit(held) => found.items[place] = Some(held),
                 Look::Led(guard) => led.push((place, guard)),
                 Look::Followed => followed.push(place),
@@ -235,7 +235,7 @@ impl Cache {
         };
         let entry = self
             .map
-            .entry_async(&*name, |_, kept: &mut Kept| self.judge(kept));
+            .entry_async(name, |_, kept: &mut Kept| self.judge(kept));
         match timeout_at(leave_at, entry).await {
             Ok(EntryResult::Retained(held)) => found.items[place] = Some(held),
             Ok(EntryResult::Replaced(guard, _) | EntryResult::Vacant(guard)) => {

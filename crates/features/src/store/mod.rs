@@ -34,7 +34,7 @@ pub use cache::{CacheLimits, CacheUsage};
 pub use error::StoreError;
 pub use writing::{StateWrite, Written};
 
-use crate::catalog::{Catalog, Field, Source, View};
+use crate::catalog::{Catalog, Field, Fields, Source, View};
 use crate::feature_row::{FeatureRow, StoreOutcome};
 use crate::key::{self, Keys};
 use crate::plan::Layout;
@@ -186,7 +186,8 @@ impl Store {
         fields: &[Field],
     ) -> Result<Values, StoreError> {
         let mut ask = Ask::rows(Keys::with_capacity(0));
-        ask.hash(fields, |out| out.extend_from_slice(key));
+        let fields: Fields = fields.iter().cloned().collect();
+        ask.hash(&fields, |out| out.extend_from_slice(key));
         let unavailable = |why: &str| StoreError::Unavailable {
             why: why.to_owned(),
         };
