@@ -9,7 +9,7 @@
 //! Reads run inline, on the thread of the request: a hop to a blocking thread costs ten times the
 //! read. A row that is in neither the tree's cache nor the page cache costs one read of the disk,
 //! during which this thread serves nobody else; keep the path on a local disk. Writes do go to a
-//! blocking thread.
+//! blocking thread, and so do the reads of writers, which are of thousands of keys.
 //!
 //! A write that the disk fails, be it full, is the last: the tree can't tell what of it is there, and
 //! takes no other until it is opened again.
@@ -65,6 +65,18 @@ impl Embedded {
             why: describe(&error),
         };
         self.rows.get(key).map_err(unavailable)
+    }
+
+    /// Reads as writers do: many keys at once, in their order, and off the threads that serve
+    /// requests.
+    pub(super) async fn fetch(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let keys: Vec<Slice> = keys.iter().map(|key| Slice::from(*key)).collect();
+        let this = self.clone();
+        off_thread(move || {
+            let read = |key: &Slice| Ok(this.read(key)?.map(|bytes| bytes.to_vec()));
+            keys.iter().map(read).collect()
+        })
+        .await
     }
 
     /// Makes the changes whose guards allow it, and `notes` if all do, all in one step: after a crash

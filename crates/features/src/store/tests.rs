@@ -2,8 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use futures::FutureExt;
+
 use super::*;
 use crate::catalog::Catalog;
+use crate::key::StateKey;
 use crate::load::parse_line;
 use crate::plan::Plan;
 use crate::schema::{EntityField, RequestSchema};
@@ -93,6 +96,20 @@ async fn the_embedded_store_keeps_its_rows_across_restarts() {
         (bench.n("a").await, bench.n("b").await, bench.n("c").await),
         (2.0, 3.0, -1.0)
     );
+}
+
+#[tokio::test]
+async fn many_states_are_read_off_the_threads_that_serve_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new(open(&folder).unwrap());
+    let key = |n: usize| StateKey::new("card", &[Value::String(n.to_string().into())]);
+    let keys: Vec<_> = (0..10_000).map(key).collect();
+    let mut read = std::pin::pin!(bench.store.read_states(&keys));
+    assert!(
+        (&mut read).now_or_never().is_none(),
+        "others have their turn"
+    );
+    assert_eq!(read.await.unwrap().len(), keys.len());
 }
 
 #[test]

@@ -184,10 +184,7 @@ impl Store {
 
     async fn fetch(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => {
-                let read = |key: &&[u8]| Ok(embedded.read(key)?.map(|bytes| bytes.to_vec()));
-                keys.iter().map(read).collect()
-            }
+            Backend::Embedded(embedded) => embedded.fetch(keys).await,
             Backend::Redis { remote, .. } => remote.fetch(keys).await,
             #[cfg(test)]
             Backend::Scripted(remote) => remote.fetch(keys).await,
