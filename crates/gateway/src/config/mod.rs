@@ -88,7 +88,8 @@ pub struct ClientConfig {
     pub key_sha256: [u8; 32],
     /// The decisions it may ask for; `None` is all.
     pub decisions: Option<Vec<String>>,
-    /// The types of events that it may send; `None` is all.
+    /// The types of events that it may send; `None` is all. Left out, it is none where `decisions` are
+    /// named, and all where they are not.
     pub events: Option<Vec<String>>,
     /// Its rate; `None` is unlimited.
     pub requests_per_second: Option<u32>,

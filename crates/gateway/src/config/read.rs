@@ -224,6 +224,11 @@ impl ClientConfig {
             let hint = "leave the key out for all decisions, or remove the client";
             p.error(table.span(), key, message, Some(hint.into()));
         }
+        let decisions: Option<Vec<String>> =
+            decisions.map(|list| list.into_iter().map(|d| d.value).collect());
+        // Who is held to decisions is not to change what those see, unless that is said.
+        let unsaid = decisions.is_some().then(Vec::new);
+        let events = events.map(|list| list.into_iter().map(|e| e.value).collect());
         let rate = table.integer("requests_per_second", 1..=10_000_000, p);
         let digest = key.and_then(|key| {
             let digest = parse_sha256(&key.value);
@@ -241,8 +246,8 @@ impl ClientConfig {
         Some(Self {
             name: name?.value,
             key_sha256: digest?,
-            decisions: decisions.map(|list| list.into_iter().map(|d| d.value).collect()),
-            events: events.map(|list| list.into_iter().map(|e| e.value).collect()),
+            events: events.or(unsaid),
+            decisions,
             requests_per_second: rate.map(|r| r as u32),
         })
     }
@@ -316,6 +321,27 @@ mod tests {
                 "{text}: {problems:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_client_that_is_held_to_decisions_sends_no_events_unless_it_says_which() {
+        let events = |rest: &str| {
+            let digest = "1".repeat(64);
+            let text = format!("[[clients]]\nname = 'a'\nkey_sha256 = '{digest}'\n{rest}\n");
+            let (config, problems) = read(&text);
+            assert!(problems.is_empty(), "{problems:?}");
+            config.clients[0].events.clone()
+        };
+        let none = Some(vec![]);
+        let payments = Some(vec!["payment".to_owned()]);
+        assert_eq!(events(""), None);
+        assert_eq!(events("decisions = ['fraud']"), none);
+        assert_eq!(
+            events("decisions = ['fraud']\nevents = ['payment']"),
+            payments
+        );
+        assert_eq!(events("events = ['payment']"), payments);
+        assert_eq!(events("events = []"), none);
     }
 
     #[test]
