@@ -251,8 +251,8 @@ async fn a_segment_that_was_cut_is_read_up_to_the_cut_and_said_so() {
     );
     assert_eq!(
         replayed.status.code(),
-        Some(0),
-        "what can be read is the same"
+        Some(2),
+        "a closed segment lacks what was in it"
     );
 
     // A gateway that starts again leaves it as it is.
@@ -290,7 +290,7 @@ async fn on_a_full_disk_decisions_go_on_and_what_is_lost_is_counted_and_said_onc
     assert!(answer["action"].is_string());
     sleep(Duration::from_millis(1200)).await;
     let log = gateway.log();
-    let said = log.matches("the decision log cannot be written").count();
+    let said = log.matches("decisions go on").count();
     assert_eq!(said, 1, "{log}");
     let setup = gateway.stop().await;
     let kept = records(&setup).await;
