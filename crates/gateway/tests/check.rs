@@ -110,7 +110,7 @@ fn problems_of_all_files_are_reported_at_once() {
         .write("gavel.toml", "[server]\nlisten = \"8080\"\n")
         .edit(
             "decisions/features.toml",
-            "ttl = \"90d\"",
+            "ttl = \"365d\"",
             "ttl = \"ninety days\"",
         )
         .edit("decisions/fraud.toml", "budget =", "budgte =")

@@ -163,6 +163,7 @@ fn events_schema(types: &Types) -> Value {
         "required": ["type"],
         "properties": {"type": {
             "type": "string",
+            "minLength": 1,
             "description": format!("Which event: {}. Its fields stand beside it.", names.join(", ")),
         }},
     });
@@ -170,7 +171,7 @@ fn events_schema(types: &Types) -> Value {
         "type": "object",
         "additionalProperties": false,
         "required": ["events"],
-        "properties": {"events": {"type": "array", "maxItems": MAX_EVENTS, "items": event}},
+        "properties": {"events": {"type": "array", "items": event, "description": format!("At most {MAX_EVENTS}.")}},
     });
     json!({"oneOf": [event, list]})
 }

@@ -13,8 +13,8 @@ async fn every_problem_of_every_file_is_printed_at_once() {
         let features = folder.join("features.toml");
         files::edit(
             &features,
-            "ttl = \"90d\"\n\n[views.card.features]",
-            "tttl = \"90d\"\n\n[views.card.features]",
+            "ttl = \"365d\"\n\n[views.card.features]",
+            "tttl = \"365d\"\n\n[views.card.features]",
         );
         files::edit(
             &features,
