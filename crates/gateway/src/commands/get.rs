@@ -20,10 +20,10 @@ pub(crate) struct Get {
     #[command(flatten)]
     feast: Feast,
     /// An entity's key; once for each entity of the decision.
-    #[arg(long = "entity", value_name = "NAME=KEY", value_parser = pair)]
+    #[arg(long = "entity", value_name = "NAME=KEY", value_parser = super::pair)]
     entities: Vec<(String, String)>,
     /// What a caller would send; what is left out is missing.
-    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = super::pair)]
     inputs: Vec<(String, String)>,
     /// The moment at which features are measured, in RFC 3339 [default: what the decision says, or now].
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -71,13 +71,6 @@ pub(crate) async fn run(
         true => format!("{:#}", seen.json()),
         false => seen.table(),
     })
-}
-
-fn pair(written: &str) -> Result<(String, String), String> {
-    match written.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected a name and a value, such as card_id=4022".to_owned()),
-    }
 }
 
 fn moment(written: &str) -> Result<SystemTime, String> {

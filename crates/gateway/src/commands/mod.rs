@@ -23,3 +23,11 @@ fn with_runtime(run: impl Future<Output = Result<String, Failure>>) -> Result<St
         .map_err(|error| Failure(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(run)
 }
+
+/// `name=value`; a value may hold further `=`.
+fn pair(written: &str) -> Result<(String, String), String> {
+    match written.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected a name and a value, such as card_id=4022".to_owned()),
+    }
+}

@@ -9,22 +9,14 @@ pub(crate) struct Put {
     #[arg(long)]
     view: String,
     /// An entity, as card_id=4022; one for each that the view is about.
-    #[arg(long = "entity", required = true, value_parser = pair)]
+    #[arg(long = "entity", required = true, value_parser = super::pair)]
     entities: Vec<(String, String)>,
     /// When that was true: 2019-08-31T10:00:00Z, or Unix seconds [default: now].
     #[arg(long)]
     event_time: Option<String>,
     /// Features, as txn_count_24h=3; a list as 'last=[1,2]'. What is left out is null.
-    #[arg(value_parser = pair)]
+    #[arg(value_parser = super::pair)]
     values: Vec<(String, String)>,
-}
-
-/// `name=value`; a value may hold further `=`.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
 }
 
 pub(crate) async fn run(

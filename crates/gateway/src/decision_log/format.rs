@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use decision_log::{Field, Record, Value};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -165,7 +166,7 @@ impl Serialize for Json<'_> {
         let tensors = tensors.map(|tensor| {
             let described = [
                 ("dtype", tensor.dtype.to_string()),
-                ("base64", base64(&tensor.data)),
+                ("base64", STANDARD.encode(&tensor.data)),
             ];
             (&*tensor.name, Named(described.into_iter()))
         });
@@ -205,25 +206,6 @@ impl Serialize for Plain<'_> {
     }
 }
 
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |i| u32::from(three.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let six = (bits >> (18 - 6 * digit) & 0x3f) as usize;
-            text.push(if digit <= three.len() {
-                DIGITS[six].into()
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,9 +221,9 @@ mod tests {
             ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(base64(bytes.as_bytes()), text, "RFC 4648, section 10");
+            assert_eq!(STANDARD.encode(bytes), text, "RFC 4648, section 10");
         }
-        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+        assert_eq!(STANDARD.encode([0xfb, 0xff]), "+/8=");
     }
 
     #[test]
